@@ -1,0 +1,43 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a task speaks to registries."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """How a task speaks to registries."""
+
+    DOCUMENTATION = r"""
+---
+options:
+  timeout:
+    description:
+      - Seconds without a single byte after which a request is given up. A long transfer that moves is never cut
+        off.
+    type: float
+    default: 60
+  retries:
+    description:
+      - How often a request is tried again after a failure that may pass, such as a broken connection or an
+        overloaded registry.
+    type: int
+    default: 5
+  max_retry_after:
+    description:
+      - Longest wait in seconds that a registry may ask for (C(Retry-After)) before the task fails and says so.
+    type: int
+    default: 120
+  bandwidth_limit:
+    description:
+      - Bytes a second that all transfers of the task together may take, such as V(10M) or V(1500000). K, M and
+        G are powers of 1024.
+      - Without it there is no limit.
+    type: bytes
+  parallel:
+    description:
+      - How many requests run at once to each registry, from 1 to 256.
+    type: int
+    default: 16
+"""

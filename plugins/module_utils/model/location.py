@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an image lives: a transport and its details, in skopeo's syntax. A bare name is ``docker://``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from .errors import InvalidInput
+from .reference import Reference
+from .text import sanitise
+
+DOCKER = "docker"
+_SCHEME = re.compile(r"([a-z][a-z0-9-]*):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Location:
+    """``transport`` is a name of the transports' table (``docker``, ``oci``, ...), ``details`` what follows it."""
+
+    transport: str
+    details: str
+
+    @classmethod
+    def parse(cls, text: str, transports: Collection[str]) -> Location:
+        """The location written as ``text``; ``transports`` are the names that exist. Raises InvalidInput."""
+        match = _SCHEME.fullmatch(text)
+        if match:
+            name, rest = match.groups()
+            if name == DOCKER and rest.startswith("//"):
+                return cls(DOCKER, rest[2:])
+            if name in transports and name != DOCKER:
+                if not rest:
+                    raise InvalidInput(f"'{sanitise(text)}' names no place after '{name}:'")
+                return cls(name, rest)
+            if rest.startswith(("/", "./", "../", "~")) and name not in ("http", "https"):
+                known = ", ".join(f"{one}:" if one != DOCKER else "docker://" for one in sorted(transports))
+                raise InvalidInput(
+                    f"unknown transport '{sanitise(name, 40)}:' in '{sanitise(text)}': known are {known}"
+                )
+        return cls(DOCKER, text)
+
+    def reference(self) -> Reference:
+        """The details as a reference. Raises InvalidReference."""
+        return Reference.parse(self.details)
+
+    def path_and_rest(self) -> tuple[str, str, int | None]:
+        """Path, image name ('' if none) and source index (None if none) of ``path[:name|@index]`` / ``path:@index``."""
+        path, colon, name = self.details.partition(":")
+        if not path:
+            raise InvalidInput(f"'{self}' names no path")
+        if name.startswith("@"):
+            if not (name.isascii() and name[1:].isdigit()):
+                raise InvalidInput(
+                    f"'{sanitise(str(self))}': after '@' comes the number of an image in the archive, starting at 0"
+                )
+            return path, "", int(name[1:])
+        if colon and not name:
+            raise InvalidInput(f"'{sanitise(str(self))}' ends in ':' without a name")
+        return path, name, None
+
+    def __str__(self) -> str:
+        return f"docker://{self.details}" if self.transport == DOCKER else f"{self.transport}:{self.details}"

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out the plans of many images at once: blobs, then manifests, then names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ..model.digest import Digest
+from ..model.errors import BlobUnknown
+from ..transports.base import ImageDestination, ImageSource
+from .plan import ImagePlan, Node
+from .scheduler import Job, Scheduler
+from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer, carry_out
+
+
+def carry_out_all(plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler) -> None:
+    """Do everything in ``plans``, whose transfers ``ledger`` has assigned. An image that fails keeps its error in its
+    plan and leaves the others alone; no name of it has moved then."""
+    for plan in plans:
+        if plan.error is None and not plan.is_empty:
+            _ImageWork(plan, ledger, scheduler).begin()
+    scheduler.wait()
+
+
+class _ImageWork:
+    """The jobs of one image."""
+
+    def __init__(self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._scheduler = scheduler
+        self._source = plan.item.source
+        self._destination = plan.item.destination
+        self._nodes: dict[Digest, Job] = {}
+
+    def begin(self) -> None:
+        plan = self._plan
+        last: list[Job] = []
+        if plan.root is not None:
+            last.append(self._tops(plan.root, plan.names_to_set))
+        # A referrer names its subject, which is there by now: the fallback tag of the referrers schema points at it.
+        for node in plan.referrers:
+            last.append(self._node(node, None, list(last[:1])))
+        self._scheduler.add(Job(partial(self._end, last), last, tolerant=True))
+
+    def _end(self, last: list[Job]) -> None:
+        self._plan.error = next((job.error for job in last if job.error is not None), None)
+
+    def _tops(self, root: Node, names: list[str]) -> Job:
+        """The root with its first name, which is written last of all; further names after it."""
+        first = self._node(root, names[0], [])
+        if len(names) == 1:
+            return first
+        further = [
+            self._scheduler.add(Job(partial(self._destination.write_manifest, root.manifest, name), [first]))
+            for name in names[1:]
+        ]
+        return self._scheduler.add(Job(_nothing, further))
+
+    def _node(self, node: Node, name: str | None, needs: list[Job]) -> Job:
+        for child in node.children:
+            if child.manifest.digest not in self._nodes:
+                self._nodes[child.manifest.digest] = self._node(child, None, [])
+            needs.append(self._nodes[child.manifest.digest])
+        for blob in node.blobs:
+            job = self._transfer(self._ledger.transfer(self._destination, blob.digest))
+            if job is not None:
+                needs.append(job)
+        return self._scheduler.add(Job(partial(self._write, node, name), needs))
+
+    def _transfer(self, transfer: Transfer) -> Job | None:
+        if transfer.how == EXISTING:
+            return None
+        if transfer.job is None:
+            needs = []
+            if transfer.leader is not None:
+                leader = self._transfer(transfer.leader)
+                if leader is not None:
+                    needs.append(leader)
+            # Tolerant: where the leader failed, this image may still get the blob from its own source.
+            size = transfer.descriptor.size if transfer.how == COPY else 0
+            transfer.job = self._scheduler.add(Job(partial(carry_out, transfer), needs, size, tolerant=True))
+        return transfer.job
+
+    def _write(self, node: Node, name: str | None) -> None:
+        try:
+            self._destination.write_manifest(node.manifest, name)
+        except BlobUnknown:
+            # The registry said of a blob that it has it, and now that it has not (R1.27): all once more, then for good.
+            send_again(node, self._source, self._destination, self._ledger)
+            self._destination.write_manifest(node.manifest, name)
+
+
+def send_again(node: Node, source: ImageSource, destination: ImageDestination, ledger: Ledger) -> None:
+    """Copy every blob of ``node`` that was found or mounted, not sent."""
+    for blob in node.blobs:
+        transfer = ledger.transfer(destination, blob.digest)
+        if (transfer.done or transfer.how) in (EXISTING, MOUNT):
+            destination.write_blob(blob, partial(source.open_blob, blob))
+            transfer.done = COPY
+
+
+def _nothing() -> None:
+    return

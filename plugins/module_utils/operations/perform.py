@@ -1,0 +1,198 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies many images from anywhere to anywhere: plan from reads alone, then act."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from ..model.errors import OciError
+from ..transports.base import ImageDestination
+from ..transports.places import Places
+from .engine import carry_out_all
+from .plan import ImagePlan, Item, plan_image
+from .scheduler import Scheduler
+from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
+
+#: Images whose manifests are held at once: memory does not grow with their number.
+WINDOW = 256
+
+COPIED, UNCHANGED, FAILED = "copied", "unchanged", "failed"
+
+
+@dataclass
+class Outcome:
+    """What became, or in check mode would become, of a task's images."""
+
+    images: list[dict[str, Any]] = field(default_factory=list)
+    bytes_transferred: int = 0
+    blobs: dict[str, int] = field(default_factory=lambda: {COPY: 0, MOUNT: 0, EXISTING: 0})
+    #: The first error, for the message.
+    error: BaseException | None = None
+    #: Names that an archive no longer holds afterwards, with the digests they stood for.
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the plan was not empty."""
+        return bool(self.dropped) or any(image["changed"] for image in self.images)
+
+    def diff(self) -> dict[str, dict[str, str | None]]:
+        """Names at the destination and the digests they stand for, before and after; only those that change."""
+        moved = {image["dest"]: image for image in self.images if image["changed"]}
+        before = {name: image["digest_before"] for name, image in moved.items()}
+        after = {name: image["digest"] for name, image in moved.items()}
+        return {"before": {**before, **self.dropped}, "after": {**after, **dict.fromkeys(self.dropped)}}
+
+    def facts(self) -> dict[str, Any]:
+        """The fields of a module's result."""
+        return {
+            "changed": self.changed,
+            "images": self.images,
+            "bytes_transferred": self.bytes_transferred,
+            "blobs": self.blobs,
+        }
+
+
+@dataclass(frozen=True)
+class How:
+    """How a task goes about it."""
+
+    #: Requests at once, to each host.
+    parallel: int
+    #: Set from outside to end the task early.
+    stop: threading.Event
+    #: Only find out what would be done.
+    check: bool = False
+
+
+def copy_images(items: Iterable[Item], how: How) -> Outcome:
+    """Bring every item to its destination, without committing it.
+
+    An image that fails leaves the others alone and ends up in the outcome as ``failed``. In check mode nothing is
+    written and the outcome is what would have been. Raises Cancelled when the task is stopped.
+    """
+    outcome = Outcome()
+    ledger = Ledger()
+    scheduler = Scheduler(how.parallel, how.stop)
+    try:
+        for window in _windows(items):
+            plans = [plan_image(item, scheduler) for item in window]
+            scheduler.wait()
+            new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in plans]
+            if how.check:
+                for transfer in _all(new):
+                    transfer.done = transfer.how
+            else:
+                _expect(new)
+                carry_out_all(plans, ledger, scheduler)
+            for plan, transfers in zip(plans, new):
+                _account(outcome, plan, transfers)
+            ledger.forget()
+    finally:
+        scheduler.close()
+    return outcome
+
+
+def perform(items: Sequence[Item], places: Places, how: How, keep: Collection[str] | None = None) -> Outcome:
+    """Copy ``items`` and commit their destinations: ``keep`` are the names an archive keeps beside them, None for all.
+
+    After any failure of an image what one file would hold is not made visible. Raises the first error, with the
+    outcome so far as its facts.
+    """
+    destinations = places.open_destinations()
+    committed = False
+    try:
+        outcome = copy_images(items, how)
+        if outcome.error is None:
+            if keep is not None:
+                names = {name for item in items for name in item.names}
+                outcome.dropped = {
+                    name: str(digest)
+                    for destination in destinations
+                    for name, digest in destination.held().items()
+                    if name not in names and name not in keep
+                }
+            if not how.check:
+                for destination in destinations:
+                    destination.commit(keep)
+            committed = True
+    finally:
+        if not committed:
+            for destination in destinations:
+                destination.abort()
+    _raise_failures(outcome)
+    return outcome
+
+
+def _raise_failures(outcome: Outcome) -> None:
+    error = outcome.error
+    if error is None:
+        return
+    if not isinstance(error, OciError):
+        raise error
+    failed = sum(image["state"] == FAILED for image in outcome.images)
+    if len(outcome.images) > 1:
+        error.message = f"{failed} of {len(outcome.images)} images failed, the first with: {error.message}"
+    error.facts = {**error.facts, **outcome.facts()}
+    raise error
+
+
+def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while window := list(islice(iterator, WINDOW)):
+        yield window
+
+
+def _all(new: list[list[Transfer]]) -> list[Transfer]:
+    return [transfer for transfers in new for transfer in transfers]
+
+
+def _expect(new: list[list[Transfer]]) -> None:
+    # A full disk is known before the first byte.
+    sizes: dict[ImageDestination, int] = {}
+    for transfer in _all(new):
+        if transfer.how == COPY:
+            sizes[transfer.destination] = sizes.get(transfer.destination, 0) + transfer.descriptor.size
+    for destination, size in sizes.items():
+        destination.expect(size)
+
+
+def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> None:
+    """Enter one image into the outcome. A blob counts for the image that asked for it first."""
+    counts = {COPY: 0, MOUNT: 0, EXISTING: 0}
+    moved = 0
+    for transfer in transfers:
+        how = transfer.done or (EXISTING if transfer.how == EXISTING else "")
+        if how:
+            counts[how] += 1
+            outcome.blobs[how] += 1
+        if how == COPY:
+            moved += transfer.descriptor.size
+    outcome.bytes_transferred += moved
+    state = FAILED if plan.error is not None else UNCHANGED if plan.is_empty else COPIED
+    before = plan.before.get(plan.item.names[0])
+    entry: dict[str, Any] = {
+        "src": plan.item.src,
+        "dest": plan.item.dest,
+        "state": state,
+        "changed": state == COPIED,
+        "digest": str(plan.digest) if plan.digest else None,
+        "digest_before": str(before) if before else None,
+        "bytes_transferred": moved,
+        "blobs": counts,
+    }
+    if len(plan.item.names) > 1:
+        entry["names"] = {name: str(digest) if digest else None for name, digest in plan.before.items()}
+    if plan.error is not None:
+        entry["error"] = getattr(plan.error, "message", None) or f"unexpected {type(plan.error).__name__}"
+        outcome.error = outcome.error or plan.error
+    outcome.images.append(entry)
+    # What a window held is not needed any more.
+    plan.root = None
+    plan.referrers = []

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be done for one image, found out from reads alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.errors import InvalidInput, InvalidManifest, OciError
+from ..model.image_config import CONFIG_LIMIT, ImageConfig
+from ..model.manifest import AnyManifest, Manifest
+from ..model.platform import Platform
+from ..transports.base import ImageDestination, ImageSource
+from . import selection
+from .blobs import read_blob
+from .scheduler import Job, Scheduler
+
+_NESTING = 3
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which parts of an image are wanted."""
+
+    #: Empty for all: the image as it is, byte for byte.
+    platforms: tuple[Platform, ...] = ()
+    #: What becomes of an index of which a part is copied: ``strip`` writes a new one, ``sparse`` keeps it whole.
+    index: str = "strip"
+    referrers: bool = False
+
+
+@dataclass(eq=False)
+class Item:
+    """One image to copy: from ``source`` to ``destination``, where ``names`` (tags) shall point at it."""
+
+    source: ImageSource
+    destination: ImageDestination
+    names: list[str]
+    #: As the user wrote them, for results and messages.
+    src: str
+    dest: str
+    wish: Wish = Wish()
+
+
+@dataclass(eq=False)
+class Node:
+    """One manifest to write, after its children and blobs."""
+
+    manifest: AnyManifest
+    #: False if the destination has it and only names are to be set.
+    missing: bool = True
+    children: list[Node] = field(default_factory=list)
+    blobs: list[Descriptor] = field(default_factory=list)
+    #: Digests among ``blobs`` that the destination has.
+    present: set[Digest] = field(default_factory=set)
+
+
+class ImagePlan:
+    """The plan for one image. Filled by jobs of `plan_image`; complete when the scheduler has no more of them."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.digest: Digest | None = None
+        self.before: dict[str, Digest | None] = {}
+        self.root: Node | None = None
+        self.referrers: list[Node] = []
+        self.error: BaseException | None = None
+
+    @property
+    def names_to_set(self) -> list[str]:
+        """The names that do not point at the image yet."""
+        return [name for name in self.item.names if self.before.get(name) != self.digest]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.error is None and not self.names_to_set and not self.referrers
+
+    def nodes(self) -> list[Node]:
+        """Every node, children before their parents."""
+        found: list[Node] = []
+
+        def visit(node: Node) -> None:
+            for child in node.children:
+                visit(child)
+            found.append(node)
+
+        for top in ([self.root] if self.root else []) + self.referrers:
+            visit(top)
+        return found
+
+
+def plan_image(item: Item, scheduler: Scheduler) -> ImagePlan:
+    """Begin to plan ``item``; the plan is complete once ``scheduler.wait()`` has returned. Errors end up in it."""
+    plan = ImagePlan(item)
+    _Planner(plan, scheduler).begin()
+    return plan
+
+
+class _Planner:
+    """Asks both ends about one image. Every step is a job, so that images, platforms and blobs are asked at once."""
+
+    def __init__(self, plan: ImagePlan, scheduler: Scheduler) -> None:
+        self._plan = plan
+        self._wish = plan.item.wish
+        self._scheduler = scheduler
+        self._source = plan.item.source
+        self._destination = plan.item.destination
+        self._fresh = False
+        self._seen: set[Digest] = set()
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        self._later(self._resolve)
+
+    def _later(self, step: Callable[[], None]) -> None:
+        def run() -> None:
+            if self._plan.error is not None:
+                return
+            try:
+                step()
+            except OciError as exc:
+                self._plan.error = self._plan.error or exc.about(self._plan.item.src)
+            except BaseException as exc:
+                self._plan.error = self._plan.error or exc
+
+        self._scheduler.add(Job(run))
+
+    def _resolve(self) -> None:
+        plan, wish = self._plan, self._wish
+        digest = self._source.resolve()
+        plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
+        if not wish.platforms:
+            plan.digest = digest
+            if not plan.names_to_set and not wish.referrers:
+                return
+        root = None
+        if wish.platforms or plan.names_to_set:
+            root = self._source.manifest(digest)
+            root, kept = self._selected(root)
+            plan.digest = root.digest
+            if plan.names_to_set:
+                self._fresh = not any(plan.before.values()) and self._destination.is_empty()
+                plan.root = Node(root, missing=not self._has(root.digest))
+                if plan.root.missing:
+                    self._expand(plan.root, kept)
+        if wish.referrers:
+            # Those of the image as the source has it: what signs a whole index does not sign a stripped one.
+            self._later(partial(self._referrers, digest, 0))
+
+    def _selected(self, root: AnyManifest) -> tuple[AnyManifest, tuple[Descriptor, ...] | None]:
+        if not self._wish.platforms:
+            return root, None
+        if isinstance(root, Manifest):
+            if root.is_image:
+                config = ImageConfig.parse(read_blob(self._source, root.config, CONFIG_LIMIT))
+                if config.platform and not any(one.accepts(config.platform) for one in self._wish.platforms):
+                    wanted = ", ".join(map(str, self._wish.platforms))
+                    raise InvalidInput(f"is an image for {config.platform} alone, not for {wanted}")
+            return root, None
+        kept = selection.choose(root, self._wish.platforms)
+        if self._wish.index == "strip" and len(kept) < len(root.manifests):
+            root = root.only(kept)
+        return root, kept
+
+    def _has(self, digest: Digest) -> bool:
+        # A registry takes no manifest whose parts it lacks; if it has lost one since, writing says so (R1.27).
+        return not self._fresh and self._destination.has_manifest(digest)
+
+    def _is_new(self, digest: Digest) -> bool:
+        with self._lock:
+            new = digest not in self._seen
+            self._seen.add(digest)
+        return new
+
+    def _expand(self, node: Node, kept: tuple[Descriptor, ...] | None = None, depth: int = 0) -> Node:
+        """Ask for what ``node`` is made of; ``kept`` are the wanted entries of an index, None for all."""
+        manifest = node.manifest
+        self._is_new(manifest.digest)
+        if isinstance(manifest, Manifest):
+            node.blobs = manifest.blobs()
+            if not self._fresh:
+                for blob in node.blobs:
+                    self._later(partial(self._blob, node, blob))
+            return node
+        if depth >= _NESTING:
+            raise InvalidManifest(f"{manifest.digest} nests indexes more than {_NESTING} deep")
+        for child in manifest.manifests if kept is None else kept:
+            if self._is_new(child.digest):
+                self._later(partial(self._child, node, child, depth + 1))
+        return node
+
+    def _child(self, parent: Node, child: Descriptor, depth: int) -> None:
+        if not self._has(child.digest):
+            parent.children.append(self._expand(Node(self._source.manifest(child.digest)), None, depth))
+
+    def _blob(self, node: Node, blob: Descriptor) -> None:
+        if self._destination.has_blob(blob):
+            node.present.add(blob.digest)
+
+    def _referrers(self, digest: Digest, depth: int) -> None:
+        for descriptor in self._source.referrers(digest):
+            if not self._is_new(descriptor.digest) or depth >= _NESTING:
+                continue
+            if not self._has(descriptor.digest):
+                self._plan.referrers.append(self._expand(Node(self._source.manifest(descriptor.digest))))
+            self._later(partial(self._referrers, descriptor.digest, depth + 1))

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which blob comes to each destination how: copied once, mounted by the rest, or there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.errors import ContentError, NotFound
+from ..transports.base import BlobStream, ImageDestination, ImageSource
+from .plan import ImagePlan
+from .scheduler import Job
+
+COPY, MOUNT, EXISTING = "copied", "mounted", "existing"
+
+
+@dataclass(eq=False)
+class Transfer:
+    """One blob at one destination."""
+
+    descriptor: Descriptor
+    destination: ImageDestination
+    how: str
+    #: Where it can be read, each an image that holds it: the next is tried when one fails.
+    sources: list[ImageSource] = field(default_factory=list)
+    #: For a mount: the repository, and the transfer that brings the blob there (None if it is there already).
+    repository: str = ""
+    leader: Transfer | None = None
+    job: Job | None = None
+    #: What it came to; `how` is what was planned.
+    done: str = ""
+
+
+class Ledger:
+    """Every blob of one task and where it is or will be. Holds a few hundred bytes a blob, however large it is."""
+
+    def __init__(self) -> None:
+        self._transfers: dict[tuple[int, Digest], Transfer] = {}
+        self._holders: dict[tuple[str, Digest], Transfer] = {}
+
+    def assign(self, plan: ImagePlan) -> list[Transfer]:
+        """The transfers for ``plan`` that no image before it has asked for already, in a fixed order."""
+        new: list[Transfer] = []
+        for node in plan.nodes():
+            for descriptor in node.blobs:
+                key = (id(plan.item.destination), descriptor.digest)
+                transfer = self._transfers.get(key)
+                if transfer is None:
+                    transfer = self._decide(plan, descriptor, descriptor.digest in node.present)
+                    self._transfers[key] = transfer
+                    new.append(transfer)
+                elif plan.item.source not in transfer.sources:
+                    transfer.sources.append(plan.item.source)
+        return new
+
+    def transfer(self, destination: ImageDestination, digest: Digest) -> Transfer:
+        """What `assign` has decided for a blob."""
+        return self._transfers[(id(destination), digest)]
+
+    def forget(self) -> None:
+        """Let go of everything but where blobs can be mounted from: the images so far are dealt with."""
+        self._transfers.clear()
+        for key, transfer in list(self._holders.items()):
+            if transfer.how != EXISTING and not transfer.done:
+                del self._holders[key]
+            transfer.sources.clear()
+            transfer.leader = transfer.job = None
+
+    def _decide(self, plan: ImagePlan, descriptor: Descriptor, present: bool) -> Transfer:
+        source, destination = plan.item.source, plan.item.destination
+        transfer = Transfer(descriptor, destination, EXISTING if present else COPY, [source])
+        host = destination.mount_host
+        if not host or not destination.capabilities.mounts:
+            return transfer
+        holder = self._holders.setdefault((host, descriptor.digest), transfer)
+        if present:
+            return transfer
+        if holder is not transfer:
+            transfer.how, transfer.repository = MOUNT, holder.destination.mount_repository
+            transfer.leader = holder if holder.how != EXISTING and not holder.done else None
+        elif source.mount_host == host and source.mount_repository != destination.mount_repository:
+            transfer.how, transfer.repository = MOUNT, source.mount_repository
+        return transfer
+
+
+def carry_out(transfer: Transfer) -> None:
+    """Do one transfer: mount if planned and possible, else copy. Raises OciError.
+
+    Content that is wrong or missing is asked for once more: from another image that holds the blob, or, where the
+    download was put together from parts, from the same one (R1.25).
+    """
+    opener = _Opener(transfer.sources[0], transfer.descriptor)
+    try:
+        if transfer.how == MOUNT:
+            mounted = transfer.destination.mount_blob(transfer.descriptor, transfer.repository, opener)
+            transfer.done = MOUNT if mounted else COPY
+            return
+        transfer.destination.write_blob(transfer.descriptor, opener)
+    except (ContentError, NotFound):
+        if len(transfer.sources) > 1:
+            opener = _Opener(transfer.sources[1], transfer.descriptor)
+        elif not opener.resumed:
+            raise
+        transfer.destination.write_blob(transfer.descriptor, opener)
+    transfer.done = COPY
+
+
+class _Opener:
+    """Opens one blob of one source, as often as it takes, and knows whether the last download was interrupted."""
+
+    def __init__(self, source: ImageSource, descriptor: Descriptor) -> None:
+        self._source = source
+        self._descriptor = descriptor
+        self._stream: BlobStream | None = None
+
+    def __call__(self) -> BlobStream:
+        self._stream = self._source.open_blob(self._descriptor)
+        return self._stream
+
+    @property
+    def resumed(self) -> bool:
+        return bool(getattr(self._stream, "resumed", False))

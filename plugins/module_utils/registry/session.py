@@ -1,0 +1,363 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to one registry: logged in, redirected within the rules, sent again where that can help.
+
+Sections 1.9, 1.10, 3.2 and 4.1 of the rules.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..model.errors import Cancelled, NetworkError, OciError, RateLimited, RefusedTarget, RegistryError
+from ..model.reference import api_host
+from ..model.text import redact
+from . import tls
+from .destination import Origin, check_address, check_target, upgraded
+from .dial import Proxy
+from .failures import plain_to_tls
+from .http_errors import ERROR_LIMIT, error_for, wait_words
+from .meter import Meter
+from .proxies import proxy_for
+from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
+from .response import Response
+from .retry import REFUSED_FOR_NOW, TRANSIENT, Backoff, retry_after
+from .route import Body, Payload, Route
+from .settings import Settings
+from .tokens import Authenticator
+
+if TYPE_CHECKING:
+    from .bandwidth import Bandwidth
+    from .credentials import CredentialStore
+
+__all__ = ["Body", "Response", "Session"]
+
+_READS = frozenset(("GET", "HEAD"))
+_IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS"))
+#: Seconds a token should still live when a long body is sent with it (R1.65).
+_SPARE = 60.0
+_TOKEN_BODY = 1024 * 1024
+_TO_TLS = (b"Client sent an HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port")
+
+
+class _Call:
+    """One request of a caller, through all its tries."""
+
+    def __init__(
+        self, method: str, origin: Origin, target: str, headers: Mapping[str, str], payload: Payload, scopes: Sequence[str]
+    ) -> None:
+        self.method = method
+        self.origin = origin
+        self.target = target
+        self.headers = headers
+        self.payload = payload
+        self.scopes = scopes
+        self.streams = payload is not None and not isinstance(payload, bytes)
+        self.idempotent = method in _IDEMPOTENT
+        #: For the token server: credentials in headers and body, which no redirect may carry elsewhere.
+        self.private = False
+        self.authorization: str | None = None
+        self.sent = False
+
+    def sending(self) -> None:
+        self.sent = True
+
+
+class Session:
+    """Everything that is said to one registry, by all threads of one end of a task.
+
+    ``host`` is the registry as the user names it, ``base`` and ``origin`` are where its API is. Connections, tokens and
+    waits are shared; no lock is held while the network is used.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        settings: Settings,
+        meter: Meter,
+        bandwidth: Bandwidth | None = None,
+        credentials: CredentialStore | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.host = host
+        self.settings = settings
+        self.meter = meter
+        self.origin = Origin.of(f"{'http' if settings.plain_http else 'https'}://{api_host(host)}")
+        self.base = self.origin.url
+        self._bandwidth = bandwidth if bandwidth is not None and bandwidth.limit is not None else None
+        self._stop = stop or threading.Event()
+        self._authenticator = Authenticator(self.origin, host, settings, credentials, self._send)
+        self._lock = threading.Lock()
+        self._routes: dict[Origin, Route] = {}
+        self._pinged = False
+        self._challenges: list[str] | None = None
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        scopes: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+        accept_status: Collection[int] = (200,),
+        what: str = "",
+        idempotent: bool | None = None,
+        max_body: int = 1024 * 1024,
+        stream: bool = False,
+    ) -> Response:
+        """Send a request and give the answer, whose status is one of ``accept_status``.
+
+        ``target``: a path below the registry, or an absolute URL it gave us, which is put to the destination rule (3.2)
+        and never sees a credential unless it is the registry's own origin. ``scopes``: what a token must allow, the
+        request's own repository first. ``what`` begins every message. ``stream``: leave the body (of any size) to the
+        caller, who reads and closes the response; otherwise ``body`` of the response has it, at most ``max_body`` bytes.
+
+        Sent again, with pauses: an idempotent request after any failure that may pass, others if the registry cannot
+        have acted on them (429, 503, no connection). A `Body` is sent again only after 401, and after 429 or 503 with
+        Retry-After. Raises NotFound, AccessDenied, RateLimited, RegistryError; NetworkError, TlsError;
+        RefusedTarget; ContentError for a body that is too long or encoded; Cancelled; whatever reading a Body raises.
+        """
+        if self._stop.is_set() and method != "DELETE":
+            raise Cancelled("the task was told to stop")
+        if target.startswith("/"):
+            call = _Call(method, self.origin, target, headers or {}, body, scopes)
+        else:
+            url = self._approved(target, "location")
+            call = _Call(method, Origin.of(url), split(url)[2], headers or {}, body, scopes)
+        if idempotent is not None:
+            call.idempotent = idempotent
+        try:
+            response = self._persist(call, accept_status, max_body, stream)
+        except NetworkError as exc:
+            if what:
+                exc.about(what)
+            raise
+        if response.status in accept_status:
+            return response
+        raise self._refusal(response, what)
+
+    def ping(self) -> None:
+        """Make sure once that a registry answers at the host (R1.61). Raises RegistryError if something else does."""
+        with self._lock:
+            if self._pinged:
+                return
+        response, words = self._ask_base()
+        html = "html" in (response.headers.get("content-type") or "").lower() or words[:1] == b"<"
+        if response.status == 200 and not html:
+            pass
+        elif response.status not in (401, 403) or "www-authenticate" not in response.headers:
+            if response.status == 400 and any(sign in words for sign in _TO_TLS):
+                raise plain_to_tls(f"registry {self.host}")
+            if response.status in (404, 200, 301, 302, 303, 307, 308) or html:
+                raise RegistryError(
+                    f"{self.host} is not a registry: {self.base}/v2/ answered HTTP {response.status}"
+                    f"{' with an HTML page' if html else ''}; check host and port",
+                    status_code=response.status,
+                    attempts=response.attempts,
+                    url=response.url,
+                )
+            raise error_for(response, f"registry {self.host}", words)
+        with self._lock:
+            self._pinged = True
+
+    def close(self) -> None:
+        """Close the idle connections. The session may be used again."""
+        for route in list(self._routes.values()):
+            route.close()
+
+    # -- one request, with its tries -----------------------------------------------------------------------------
+
+    def _persist(self, call: _Call, accept: Collection[int] | None, max_body: int, stream: bool) -> Response:
+        # The answer after as many tries as the policy allows (4.1); any status. ``accept`` None: every status is fine.
+        backoff = Backoff()
+        attempts = 0
+        while True:
+            attempts += 1
+            call.sent = False
+            last = attempts > self.settings.retries
+            try:
+                response = self._attempt(call)
+                response.attempts = attempts
+                good = response.status in accept if accept is not None else response.status not in TRANSIENT
+                if good:
+                    if not stream:
+                        response.body = response.read_all(max_body)
+                    return response
+            except NetworkError as exc:
+                if last or not exc.transient or call.streams or not (call.idempotent or not call.sent):
+                    exc.facts.setdefault("attempts", attempts)
+                    exc.facts.setdefault("url", redact(call.origin.url + call.target))
+                    if attempts > 1:
+                        exc.message = f"{exc.message} (tried {attempts} times)"
+                        exc.args = (exc.message,)
+                    raise
+                self._route(call.origin).gate.sleep(backoff.next())
+                continue
+            response.body = response.read_some(ERROR_LIMIT)
+            wait = retry_after(response.headers.get("retry-after"))
+            if last or not self._may_pass(call, response.status, wait):
+                return response
+            gate = self._route(Origin.of(response.url)).gate
+            if wait is not None or response.status == 429:
+                gate.close_for(backoff.next() if wait is None else wait)
+            else:
+                gate.sleep(backoff.next())
+
+    def _may_pass(self, call: _Call, status: int, wait: float | None) -> bool:
+        if status not in TRANSIENT or (wait is not None and wait > self.settings.max_retry_after):
+            return False
+        if call.streams:
+            return status in REFUSED_FOR_NOW and wait is not None
+        return call.idempotent or status in REFUSED_FOR_NOW
+
+    def _attempt(self, call: _Call) -> Response:
+        # One try, with the questions about who we are that the registry may ask during it (R1.64).
+        refused = False
+        home = call.origin == self.origin and not call.private
+        while True:
+            used = call.authorization
+            if home:
+                used = (
+                    self._authenticator.authorization(call.scopes, _SPARE)
+                    if call.streams
+                    else self._authenticator.authorization(call.scopes)
+                )
+            response, at_home = self._follow(call, used)
+            if response.status not in (401, 403) or not home or not at_home:
+                return response
+            challenges = response.headers.get_all("www-authenticate")
+            if response.status == 403 and not any("insufficient_scope" in one for one in challenges):
+                return response
+            if not challenges:
+                challenges = self._base_challenges()
+            response.body = response.read_some(ERROR_LIMIT)
+            again = self._authenticator.rejected(used, challenges, call.scopes, response.status)
+            if not again or (refused and used is not None):
+                return response
+            refused = used is not None
+
+    def _follow(self, call: _Call, authorization: str | None) -> tuple[Response, bool]:
+        # The answer at the end of the redirects (R1.71), and whether we never left the origin we may show ourselves to.
+        origin, target, hops, home = call.origin, call.target, 0, True
+        repeatable = call.idempotent and not call.streams
+        seen: set[str] = set()
+        while True:
+            route = self._route(origin)
+            self.meter.asked(call.method not in _READS and not call.private)
+            response = route.exchange(
+                call.method, target, call.headers, authorization if home else None, call.payload, repeatable, call.sending
+            )
+            self._note(route, response)
+            location = response.headers.get("location")
+            if response.status not in REDIRECTS or location is None:
+                return response, home
+            response.read_some(ERROR_LIMIT)
+            if call.method not in _READS and response.status not in KEEPING:
+                return response, home
+            seen.add(response.url)
+            url = self._approved(resolve(response.url, location), "redirect")
+            hops += 1
+            if hops > MAX_HOPS or url in seen:
+                raise RegistryError(
+                    f"{route.name} redirects {'in a circle' if url in seen else f'more than {MAX_HOPS} times'}",
+                    status_code=response.status,
+                    url=redact(response.url),
+                )
+            origin, target = Origin.of(url), split(url)[2]
+            home = home and origin == call.origin
+            if call.private and call.payload is not None and not home:
+                raise RefusedTarget(f"{route.name} redirects a request with credentials in it to {origin.url}")
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+        # For the authenticator: a request to a token server, any final answer.
+        plain = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        call = _Call(method, Origin.of(url), split(url)[2], plain, body, ())
+        call.private = True
+        call.idempotent = True
+        call.authorization = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
+        return self._persist(call, None, _TOKEN_BODY, False)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _route(self, origin: Origin) -> Route:
+        route = self._routes.get(origin)
+        if route is not None:
+            return route
+        home = origin == self.origin
+        proxy_url = proxy_for(origin.url, self.settings.proxy, os.environ)
+        context = None
+        if origin.scheme == "https":
+            build = tls.registry_context if origin.host == self.origin.host else tls.other_context
+            context = build(self.settings, self.host)
+        made = Route(
+            origin,
+            f"registry {self.host}" if home else f"host {origin.url.partition('://')[2]}",
+            proxy=Proxy(proxy_url) if proxy_url else None,
+            context=context,
+            proxy_context=lambda: tls.other_context(self.settings, self.host),
+            check_peer=None if home else lambda address: check_address(self.origin, origin, address),
+            timeout=self.settings.timeout,
+            keep=max(self.settings.parallel, 1),
+            meter=self.meter,
+            bandwidth=self._bandwidth,
+            stop=self._stop,
+        )
+        with self._lock:
+            return self._routes.setdefault(origin, made)
+
+    def _approved(self, url: str, kind: str) -> str:
+        # ``url``, to which the registry points, if we may go there; in https form if it is the registry's own (Harbor).
+        better = upgraded(self.origin, url)
+        if better != url:
+            self.meter.warn(f"{self.host} points to itself by plain HTTP; https is used (set the registry's external URL)")
+        if not better.startswith(self.base + "/"):
+            proxied = proxy_for(better, self.settings.proxy, os.environ) is not None
+            check_target(self.origin, better, kind=kind, proxied=proxied)
+        return better
+
+    def _note(self, route: Route, response: Response) -> None:
+        headers = response.headers
+        if "warning" in headers:
+            self.meter.note_warnings(self.host, headers.get_all("warning"))
+        if "ratelimit-limit" in headers or "ratelimit-remaining" in headers:
+            self.meter.note_rate_limit(
+                headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"), headers.get("docker-ratelimit-source")
+            )
+
+    def _ask_base(self) -> tuple[Response, bytes]:
+        # GET /v2/ as nobody: is it a registry, and how does it want us to log in?
+        call = _Call("GET", self.origin, "/v2/", {}, None, ())
+        call.private = True
+        response = self._persist(call, None, _TOKEN_BODY, False)
+        if response.status in (401, 403):
+            with self._lock:
+                self._challenges = response.headers.get_all("www-authenticate")
+        return response, response.body
+
+    def _base_challenges(self) -> list[str]:
+        # Some registries name no challenge but at /v2/ (R1.60).
+        with self._lock:
+            known = self._challenges
+        if known is None:
+            self._ask_base()
+            with self._lock:
+                self._challenges = known = self._challenges or []
+        return known
+
+    def _refusal(self, response: Response, what: str) -> OciError:
+        if self.settings.plain_http and response.status == 400 and any(sign in response.body for sign in _TO_TLS):
+            return plain_to_tls(f"registry {self.host}")
+        explanation = ""
+        if response.status == 401 and Origin.of(response.url) == self.origin:
+            explanation = self._authenticator.explain()
+        error = error_for(response, what or f"registry {self.host}", response.body, explanation)
+        wait = retry_after(response.headers.get("retry-after"))
+        if wait is not None and wait > self.settings.max_retry_after and not isinstance(error, RateLimited):
+            error.message = f"{error.message}; it asks to wait {wait_words(wait)}"
+            error.args = (error.message,)
+        return error

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an archive holds, however it was written: images under names, manifests and blobs under digests.
+
+OCI layouts come first, also in the archives of docker 25 and later and in ours, which hold both forms; where there is
+none, the manifest.json of ``docker save`` tells of the images, and their manifests are made here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from abc import ABC, abstractmethod
+
+from ..model import media_types
+from ..model.descriptor import Descriptor
+from ..model.digest import CHUNK, Digest
+from ..model.errors import ArchiveError, NotFound, OciError, SizeMismatch
+from ..model.image_config import CONFIG_LIMIT, ImageConfig
+from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descriptor_of, parse_manifest, serialise
+from ..model.text import sanitise
+from . import compressed, docker_manifest, files, layout_index
+from .docker_manifest import SavedImage
+from .layout_files import INDEX_LIMIT, referrer_descriptor
+from .tar_reader import Member, Tar
+
+#: Indexes in indexes in indexes (R1.20).
+_NESTING = 3
+
+
+class Content(ABC):
+    """The images of one open archive. Thread-safe."""
+
+    def __init__(self, tar: Tar) -> None:
+        self.tar = tar
+        self._lock = threading.RLock()
+        self._subjects: dict[Digest, list[Descriptor]] | None = None
+
+    @abstractmethod
+    def index(self) -> Index:
+        """Every image with its names, as the index.json of a layout has them."""
+
+    @abstractmethod
+    def select(self, name: str, number: int | None) -> Digest:
+        """The manifest of the image that ``name`` or ``number`` stands for (`layout_index.find`)."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Every name, in the order of the archive."""
+
+    @abstractmethod
+    def manifest(self, digest: Digest) -> AnyManifest:
+        """The manifest ``digest``, verified. Raises NotFound, InvalidManifest, DigestMismatch."""
+
+    @abstractmethod
+    def member(self, digest: Digest) -> Member | None:
+        """Where the blob ``digest`` lies; None if it is not here."""
+
+    def blob(self, descriptor: Descriptor) -> Member:
+        """`member`, of the size that its descriptor says. Raises NotFound, SizeMismatch."""
+        member = self.member(descriptor.digest)
+        what = f"blob {descriptor.digest} of {self.tar.what}"
+        if member is None:
+            raise NotFound(f"{what} is missing: the archive is not complete")
+        if member.size != descriptor.size:
+            raise SizeMismatch(f"{what} has {member.size} bytes, its descriptor says {descriptor.size}")
+        return member
+
+    def holds(self, digest: Digest, depth: int = 0) -> bool:
+        """Whether the manifest ``digest`` is here with all that it names."""
+        try:
+            manifest = self.manifest(digest)
+            if isinstance(manifest, Index):
+                return depth < _NESTING and all(self.holds(child.digest, depth + 1) for child in manifest.manifests)
+            for descriptor in manifest.blobs():
+                self.blob(descriptor)
+        except (NotFound, SizeMismatch):
+            return False
+        return True
+
+    def referrers(self, digest: Digest) -> list[Descriptor]:
+        """The manifests listed in the index whose subject is ``digest``."""
+        with self._lock:
+            if self._subjects is None:
+                self._subjects = self._by_subject()
+            return list(self._subjects.get(digest, []))
+
+    def _by_subject(self) -> dict[Digest, list[Descriptor]]:
+        found: dict[Digest, list[Descriptor]] = {}
+        for digest in dict.fromkeys(entry.digest for entry in self.index().manifests):
+            try:
+                manifest = self.manifest(digest)
+            except NotFound:
+                # Listed and not there: it refers to nothing that could be copied.
+                continue
+            if manifest.subject is not None:
+                found.setdefault(manifest.subject.digest, []).append(referrer_descriptor(manifest))
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self.tar.close()
+
+
+class LayoutContent(Content):
+    """An OCI image layout in a tar."""
+
+    def __init__(self, tar: Tar) -> None:
+        super().__init__(tar)
+        raw = tar.read(layout_index.INDEX_FILE, INDEX_LIMIT)
+        self._index = layout_index.parse(raw, f"index.json of {tar.what}")
+
+    def index(self) -> Index:
+        return self._index
+
+    def select(self, name: str, number: int | None) -> Digest:
+        return layout_index.find(self._index, name, number, self.tar.what).digest
+
+    def names(self) -> list[str]:
+        return _names(self._index)
+
+    def manifest(self, digest: Digest) -> AnyManifest:
+        what = f"manifest {digest} of {self.tar.what}"
+        member = self.member(digest)
+        if member is None:
+            raise NotFound(f"{what} is missing: the archive holds a part of the image only")
+        media_type = next((one.media_type for one in self._index.manifests if one.digest == digest), "")
+        return parse_manifest(self.tar.content(member, MANIFEST_LIMIT, what), media_type, digest, what)
+
+    def member(self, digest: Digest) -> Member | None:
+        name = layout_index.blob_name(digest)
+        return self.tar.member(name) if name in self.tar else None
+
+
+class SavedContent(Content):
+    """What ``docker save`` before version 25, ``podman save`` and builders write: manifest.json alone.
+
+    A manifest is made when it is asked for: compressed layers have to be read whole to know their digest.
+    """
+
+    def __init__(self, tar: Tar) -> None:
+        super().__init__(tar)
+        raw = tar.read(docker_manifest.FILE, docker_manifest.LIMIT)
+        self._images: dict[Digest, SavedImage] = {}
+        self._ids: list[Digest] = []
+        for image in docker_manifest.parse(raw, tar.what):
+            config = self._read(image.config, CONFIG_LIMIT)
+            digest = Digest.of(config)
+            self._ids.append(digest)
+            self._images.setdefault(digest, image)
+            names = (*self._images[digest].names, *image.names)
+            self._images[digest] = SavedImage(image.config, image.layers, tuple(dict.fromkeys(names)))
+        # Images are told apart by their ID, the digest of the config, for which nothing has to be read.
+        self._choice = self._entries({digest: digest for digest in self._images})
+        self._index: Index | None = None
+        self._manifests: dict[Digest, Manifest] = {}
+        self._made: dict[Digest, Digest] = {}
+        self._blobs: dict[Digest, Member] = {}
+        self._hashed: dict[Member, Digest] = {}
+
+    def _read(self, name: str, limit: int) -> bytes:
+        try:
+            return self.tar.content(self.tar.member(name), limit, name)
+        except NotFound as exc:
+            raise ArchiveError(f"{exc.message}, which its manifest.json names") from None
+
+    def _entries(self, named_by: dict[Digest, Digest]) -> Index:
+        entries = []
+        for image_id in dict.fromkeys(self._ids):
+            digest = named_by[image_id]
+            manifest = self._manifests[digest] if digest != image_id else None
+            plain = descriptor_of(manifest) if manifest else Descriptor(media_types.DOCKER_MANIFEST, digest, 0)
+            for name in dict.fromkeys(map(docker_manifest.repository_tag, self._images[image_id].names)) or [""]:
+                full = name if docker_manifest.full_name(name) == name else ""
+                wanted = {layout_index.REF_NAME: name or None, layout_index.FULL_NAME: full or None}
+                entries.append(plain.annotated(wanted).to_json())
+        document = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
+        return layout_index.parse(serialise(document), f"index of {self.tar.what}")
+
+    def index(self) -> Index:
+        with self._lock:
+            if self._index is None:
+                self._index = self._entries({image_id: self._make(image_id) for image_id in self._images})
+            return self._index
+
+    def select(self, name: str, number: int | None) -> Digest:
+        if number is not None:
+            # The number counts entries of manifest.json, each of which may have many names.
+            if number >= len(self._ids):
+                count = len(self._ids)
+                raise NotFound(f"{self.tar.what} has no image number {number}: it holds {count}, counted from 0")
+            return self._make(self._ids[number])
+        return self._make(layout_index.find(self._choice, name, None, self.tar.what).digest)
+
+    def names(self) -> list[str]:
+        return _names(self._choice)
+
+    def manifest(self, digest: Digest) -> AnyManifest:
+        with self._lock:
+            if digest not in self._manifests:
+                self.index()
+            found = self._manifests.get(digest)
+        if found is None:
+            raise NotFound(f"manifest {digest} is not in {self.tar.what}")
+        return found
+
+    def member(self, digest: Digest) -> Member | None:
+        with self._lock:
+            if digest not in self._blobs:
+                self.index()
+            return self._blobs.get(digest)
+
+    def _make(self, image_id: Digest) -> Digest:
+        """The digest of the manifest of an image, made on first use."""
+        with self._lock:
+            if image_id in self._made:
+                return self._made[image_id]
+            image = self._images[image_id]
+            what = f"config {sanitise(image.config, 140)} of {self.tar.what}"
+            raw = self._read(image.config, CONFIG_LIMIT)
+            config = Descriptor(media_types.DOCKER_CONFIG, image_id, len(raw))
+            self._blobs[image_id] = self.tar.member(image.config)
+            diff_ids = ImageConfig.parse(raw, what).diff_ids
+            if len(diff_ids) != len(image.layers):
+                raise ArchiveError(f"{what} speaks of {len(diff_ids)} layers, manifest.json of {len(image.layers)}")
+            layers = [self._layer(name, diff_id) for name, diff_id in zip(image.layers, diff_ids)]
+            manifest = docker_manifest.as_schema2(config, layers)
+            self._manifests[manifest.digest] = manifest
+            self._made[image_id] = manifest.digest
+            return manifest.digest
+
+    def _layer(self, name: str, diff_id: Digest) -> Descriptor:
+        what = f"layer {sanitise(name, 140)} of {self.tar.what}"
+        try:
+            member = self.tar.member(name)
+        except NotFound as exc:
+            raise ArchiveError(f"{exc.message}, which its manifest.json names") from None
+        compression = compressed.kind(self.tar.pread(min(member.size, compressed.MAGIC_SIZE), member.offset))
+        media_type = docker_manifest.layer_type(compression, what)
+        # A plain layer has the digest that the config tells; whoever reads it verifies that.
+        digest = diff_id if compression is None else self._hash(member)
+        self._blobs[digest] = member
+        return Descriptor(media_type, digest, member.size)
+
+    def _hash(self, member: Member) -> Digest:
+        if member not in self._hashed:
+            stream = self.tar.stream(member)
+            hasher = Digest("sha256", "").hasher()
+            while True:
+                data = stream.read(CHUNK)
+                if not data:
+                    break
+                hasher.update(data)
+            self._hashed[member] = Digest("sha256", hasher.hexdigest())
+        return self._hashed[member]
+
+
+def _names(index: Index) -> list[str]:
+    return list(dict.fromkeys(name for name, unused in layout_index.names(index) if name is not None))
+
+
+def open_content(path: str, what: str, temporary: str | None = None) -> Content | None:
+    """The archive ``path``; None if there is no file or an empty one.
+
+    ``temporary`` is the directory where one that is compressed as a whole is unpacked, None for the system's.
+    Raises ArchiveError, InvalidManifest, StorageError, MissingRequirement.
+    """
+    with files.explained("read", path):
+        try:
+            # O_NONBLOCK: a pipe must not hold us up.
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        status = os.fstat(handle)
+        start = os.pread(handle, compressed.MAGIC_SIZE, 0) if stat.S_ISREG(status.st_mode) else b""
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        os.close(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ArchiveError(f"{what} is no file")
+        return None
+    packing = compressed.kind(start)
+    if packing is not None:
+        handle = compressed.unpack(handle, packing, temporary, what)
+    tar = Tar(handle, what)
+    try:
+        if layout_index.INDEX_FILE in tar:
+            if docker_manifest.FILE in tar:
+                # Not used; but twice or as a link it is there to make two readers find different things (S13).
+                tar.own_member(docker_manifest.FILE)
+            return LayoutContent(tar)
+        if docker_manifest.FILE in tar:
+            return SavedContent(tar)
+        raise ArchiveError(f"{what} is no image archive: it holds neither index.json nor manifest.json")
+    except OciError:
+        tar.close()
+        raise
+

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives that are compressed as a whole: unpacked once into a nameless temporary file (S10)."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tempfile
+import zlib
+from typing import IO, Any, Protocol
+
+from ..model.digest import CHUNK
+from ..model.errors import ArchiveError, MissingRequirement, StorageError
+from ..model.text import sanitise
+from . import files
+
+#: Largest ratio of what comes out to what goes in (S10), above a size that no disk minds.
+RATIO = 1000
+_HARMLESS = 64 * 1024 * 1024
+#: Most memory that a decompressor may ask for, in bytes: what the largest presets of xz and zstd --ultra need.
+_MEMORY = 256 * 1024 * 1024
+_ZSTD_WINDOW = 128 * 1024 * 1024
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+#: Bytes that `kind` needs to see.
+MAGIC_SIZE = 6
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def kind(start: bytes) -> str | None:
+    """``gzip``, ``zstd``, ``bzip2`` or ``xz`` of what begins with ``start``; None for anything else."""
+    return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def unpack(handle: int, name: str, directory: str | None, what: str) -> int:
+    """A descriptor of a nameless file with what the file ``handle``, which is closed, holds compressed.
+
+    ``name`` is one of `kind`'s; ``directory`` is where the file is made, None for the system's.
+    Raises ArchiveError, StorageError, MissingRequirement.
+    """
+    with os.fdopen(handle, "rb") as source, files.explained("write", directory or tempfile.gettempdir()):
+        target = tempfile.TemporaryFile(prefix=files.PREFIX, dir=directory)  # noqa: SIM115 - handed on open
+        try:
+            _pump(_opened(source, name, what), source, target, what)
+            target.flush()
+            return os.dup(target.fileno())
+        finally:
+            target.close()
+
+
+def _pump(stream: _Stream, source: IO[bytes], target: IO[bytes], what: str) -> None:
+    out = 0
+    while True:
+        data = _read(stream, what)
+        if not data:
+            return
+        out += len(data)
+        if out > _HARMLESS and out > RATIO * source.tell():
+            raise ArchiveError(f"{what} grows to more than {RATIO} times its size when decompressed: refused")
+        target.write(data)
+
+
+def _read(stream: _Stream, what: str) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as exc:
+        raise ArchiveError(f"{what} cannot be decompressed: {sanitise(exc, 120)}") from None
+    except OSError as exc:
+        # bz2 tells of broken data by an OSError without a number.
+        if exc.errno is None:
+            raise ArchiveError(f"{what} cannot be decompressed: {sanitise(exc, 120)}") from None
+        raise StorageError(f"cannot read {what}: {exc.strerror}") from exc
+
+
+def _opened(source: IO[bytes], name: str, what: str) -> _Stream:
+    if name == "gzip":
+        return gzip.GzipFile(fileobj=source, mode="rb")
+    if name == "bzip2":
+        return bz2.BZ2File(source, "rb")
+    if name == "xz":
+        return _Xz(source)
+    return _Zstd(source, what)
+
+
+class _Xz:
+    """The standard library's LZMAFile takes no memory limit."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._decompressor = self._new()
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._decompressor.eof:
+                # Streams may follow each other, with zeros between them.
+                rest = self._decompressor.unused_data.lstrip(b"\0") or self._source.read(CHUNK).lstrip(b"\0")
+                if not rest:
+                    return b""
+                self._decompressor = self._new()
+                data = self._decompressor.decompress(rest, size)
+            elif self._decompressor.needs_input:
+                more = self._source.read(CHUNK)
+                if not more:
+                    raise EOFError("it ends before its end was reached")
+                data = self._decompressor.decompress(more, size)
+            else:
+                data = self._decompressor.decompress(b"", size)
+            if data:
+                return data
+
+
+class _Zstd:
+    """Needs the library zstandard, and turns its errors into the usual ones."""
+
+    def __init__(self, source: IO[bytes], what: str) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise MissingRequirement(
+                f"{what} is compressed with zstd: install the Python library zstandard, or decompress the file first"
+            ) from None
+        self._error: Any = zstandard.ZstdError
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._reader: Any = decompressor.stream_reader(source, read_size=CHUNK, read_across_frames=True)
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            data: bytes = self._reader.read(size)
+        except self._error as exc:
+            raise ValueError(str(exc)) from None
+        return data
+

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What reading and writing an OCI image layout share: its files, its index and what refers to what."""
+
+from __future__ import annotations
+
+import os
+
+from ..model import media_types, strict_json
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.errors import ArchiveError, InvalidDigest, InvalidInput, NotFound, SizeMismatch
+from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descriptor_of, parse_manifest
+from ..model.text import sanitise
+from . import files, layout_index
+
+#: Largest index.json we read, in bytes: as for every index (R1.18).
+INDEX_LIMIT = MANIFEST_LIMIT
+#: Held while index.json is read, changed and put in place.
+LOCK_FILE = ".lock"
+
+
+class Layout:
+    """What source and destination share: the directory ``path``, its index.json and its blobs. Thread-safe.
+
+    The index is parsed anew only when its bytes have changed, so that many sources may share one Layout.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = f"oci:{path}"
+        self._seen: Index | None = None
+        self._subjects: tuple[Index, dict[Digest, list[Descriptor]]] | None = None
+
+    def file(self, name: str) -> str:
+        """The path of a file of the layout."""
+        return os.path.join(self.path, name)
+
+    def blob_file(self, digest: Digest) -> str:
+        """The path of a blob."""
+        return self.file(layout_index.blob_name(digest))
+
+    def is_there(self) -> bool:
+        """Whether ``path`` is a layout; False if missing or empty. Raises InvalidInput for anything else."""
+        if os.path.lexists(self.path) and not os.path.isdir(self.path):
+            raise InvalidInput(f"{self.name}: {sanitise(self.path, 300)} is not a directory")
+        held = files.listed(self.path)
+        if layout_index.INDEX_FILE in held or layout_index.OCI_LAYOUT_FILE in held:
+            return True
+        if [name for name in held if name != LOCK_FILE]:
+            raise InvalidInput(f"{self.name}: the directory holds other files and is no OCI layout")
+        return False
+
+    def index(self) -> Index:
+        """The index.json. Raises ArchiveError if this is no layout, InvalidManifest, StorageError."""
+        what = f"index.json of {self.name}"
+        try:
+            raw = files.read_file(self.file(layout_index.INDEX_FILE), INDEX_LIMIT, what)
+        except NotFound:
+            why = "it has no index.json" if os.path.isdir(self.path) else "there is no such directory"
+            raise ArchiveError(f"{self.name} is no OCI layout: {why}") from None
+        seen = self._seen
+        if seen is None or seen.raw != raw:
+            self._check_version()
+            seen = self._seen = layout_index.parse(raw, what)
+        return seen
+
+    def _check_version(self) -> None:
+        path = self.file(layout_index.OCI_LAYOUT_FILE)
+        what = f"oci-layout of {self.name}"
+        if os.path.lexists(path):
+            version = strict_json.load_object(files.read_file(path, 64 * 1024, what), what).get("imageLayoutVersion")
+            if not isinstance(version, str) or version.split(".")[0] != "1":
+                raise ArchiveError(f"{self.name} is a layout of version {sanitise(version, 40)}: 1.0.0 is known")
+
+    def manifest(self, digest: Digest, media_type: str = "", size: int | None = None) -> AnyManifest:
+        """The manifest ``digest``, verified. Raises NotFound, InvalidManifest, SizeMismatch, DigestMismatch."""
+        what = f"manifest {digest} of {self.name}"
+        raw = files.read_file(self.blob_file(digest), MANIFEST_LIMIT, what)
+        if size is not None and len(raw) != size:
+            raise SizeMismatch(f"{what} has {len(raw)} bytes, its descriptor says {size}")
+        return parse_manifest(raw, media_type, digest, what)
+
+    def entry(self, digest: Digest) -> Descriptor | None:
+        """The entry of the index for ``digest``, if it is listed there."""
+        return next((entry for entry in self.index().manifests if entry.digest == digest), None)
+
+    def referrers(self, digest: Digest) -> list[Descriptor]:
+        """The manifests of the index, and of the fallback tag's index, whose subject is ``digest``."""
+        index = self.index()
+        if self._subjects is None or self._subjects[0] is not index:
+            self._subjects = index, self._by_subject(index)
+        return list(self._subjects[1].get(digest, []))
+
+    def _by_subject(self, index: Index) -> dict[Digest, list[Descriptor]]:
+        found: dict[Digest, dict[Digest, Descriptor]] = {}
+        for entry in {entry.digest: entry for entry in index.manifests}.values():
+            if entry.media_type not in media_types.MANIFESTS:
+                continue
+            try:
+                manifest = self.manifest(entry.digest, entry.media_type, entry.size)
+            except NotFound:
+                # A sparse layout: an entry whose content was left out refers to nothing that could be copied.
+                continue
+            if manifest.subject is not None:
+                referrer = referrer_descriptor(manifest)
+                found.setdefault(manifest.subject.digest, {}).setdefault(manifest.digest, referrer)
+            subject = _fallback_subject(entry.annotations.get(layout_index.REF_NAME, ""))
+            if subject is not None and isinstance(manifest, Index):
+                for referrer in manifest.manifests:
+                    found.setdefault(subject, {}).setdefault(referrer.digest, referrer)
+        return {subject: list(ones.values()) for subject, ones in found.items()}
+
+
+def as_digest(text: str) -> Digest | None:
+    """``text`` as a digest, None if it is something else."""
+    try:
+        return Digest.parse(text)
+    except InvalidDigest:
+        return None
+
+
+def referrer_descriptor(manifest: AnyManifest) -> Descriptor:
+    """The descriptor under which a manifest with a subject is listed (distribution-spec, "Listing Referrers")."""
+    artifact_type = manifest.artifact_type
+    if not artifact_type and isinstance(manifest, Manifest):
+        artifact_type = manifest.config.media_type
+    return descriptor_of(manifest, artifact_type=artifact_type, annotations=manifest.annotations)
+
+
+def _fallback_subject(name: str) -> Digest | None:
+    # distribution-spec, "Referrers Tag Schema": sha256-<hex>.
+    algorithm, dash, encoded = name.partition("-")
+    return as_digest(f"{algorithm}:{encoded}") if dash else None

@@ -1,0 +1,215 @@
+# shellcheck shell=bash
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The checks. PARTS lists them in the order in which they start: what fails fast first, then the longest.
+# `part NAME` carries one out: it prints what it finds and fails if anything is wrong.
+set -euo pipefail
+shopt -s inherit_errexit
+
+# shellcheck disable=SC2034  # read by the scripts that source this
+PARTS=(
+    floors lint types changelog
+    registry sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
+    unit unit-old unit-new units-2.16 units-2.18 units-2.20
+    docs ansible-lint importer demo bench-smoke
+)
+
+# shellcheck disable=SC2034  # read by the scripts that source this
+declare -A ABOUT=(
+    [floors]="imports in plugins/ look down only, in no circle; nothing below support/ imports Ansible"
+    [lint]="ruff over all Python, shellcheck over all scripts"
+    [types]="mypy --strict over module_utils and the test servers"
+    [changelog]="antsibull-changelog lint"
+    [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
+    [sanity-2.16]="ansible-test sanity, core 2.16, no ignores"
+    [sanity-2.18]="ansible-test sanity, core 2.18, no ignores"
+    [sanity-2.20]="ansible-test sanity, core 2.20, no ignores"
+    [sanity-2.21]="ansible-test sanity, core 2.21, no ignores, every supported Python"
+    [integration-low]="ansible-test integration, the oldest supported core"
+    [integration-new]="ansible-test integration, the newest core"
+    [unit]="tests/unit, Python 3.11, newest libraries"
+    [unit-old]="tests/unit, Python 3.9, requests 2.25.1 and urllib3 1.26.5"
+    [unit-new]="tests/unit, Python 3.13, newest libraries"
+    [units-2.16]="ansible-test units, core 2.16, Python 3.10"
+    [units-2.18]="ansible-test units, core 2.18, Python 3.11"
+    [units-2.20]="ansible-test units, core 2.20, Python 3.12"
+    [units-2.21]="ansible-test units, core 2.21, Python 3.12 and 3.13"
+    [docs]="antsibull-docs lint of every plugin's documentation, references validated"
+    [ansible-lint]="ansible-lint, production profile, offline"
+    [importer]="galaxy-importer on the built tarball, required tags checked"
+    [demo]="script/demo"
+    [bench-smoke]="script/bench --smoke"
+)
+
+REQUIREMENTS=$ROOT/tests/requirements
+NEWEST=2.21
+OLDEST=2.16
+
+part() {
+    local name=$1
+    case $name in
+    sanity-* | units-*) "part_${name%%-*}" "$name" "${name#*-}" ;;
+    integration-low) part_integration "$name" "$OLDEST" ;;
+    integration-new) part_integration "$name" "$NEWEST" ;;
+    unit) part_unit "$name" 3.11 unit.txt ;;
+    unit-old) part_unit "$name" 3.9 unit-old.txt ;;
+    unit-new) part_unit "$name" 3.13 unit.txt ;;
+    *) "part_${name//-/_}" "$name" ;;
+    esac
+}
+
+part_floors() { python3 "$ROOT/tests/floors.py" "$ROOT"; }
+
+part_lint() {
+    local venv scripts status=0
+    venv=$(need_venv tools 3.11 -r "$REQUIREMENTS/tools.txt")
+    cd "$ROOT"
+    mapfile -t scripts < <(find .ci script tests -type f -not -path 'tests/output/*' -print0 |
+        xargs -0 grep -lE -m1 '^(#!.*\b(ba)?sh$|# shellcheck shell=)' | sort)
+    [ ${#scripts[@]} -gt 0 ] || die "no shell script found"
+    "$venv/bin/ruff" check --no-cache --output-format concise . || status=1
+    shellcheck --external-sources "${scripts[@]}" || status=1
+    say "looked at ${#scripts[@]} shell scripts"
+    return "$status"
+}
+
+part_types() {
+    local venv tree
+    venv=$(need_venv tools 3.11 -r "$REQUIREMENTS/tools.txt")
+    tree=$(export_tree "$1")
+    cd "$tree/../../.."
+    "$venv/bin/mypy" --config-file "$tree/pyproject.toml" --cache-dir "$WORK/cache/mypy" \
+        -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.tests.servers
+}
+
+part_changelog() {
+    local venv tree
+    venv=$(need_venv tools 3.11 -r "$REQUIREMENTS/tools.txt")
+    tree=$(export_tree "$1")
+    cd "$tree"
+    "$venv/bin/antsibull-changelog" lint
+    "$venv/bin/antsibull-changelog" lint-changelog-yaml changelogs/changelog.yaml
+    say "changelog: $(find changelogs/fragments -name '*.y*ml' | wc -l) fragments clean"
+}
+
+# run_pytest VENV TREE DIRECTORY ARG...: a test that is skipped fails the part, for everything it needs is here.
+run_pytest() {
+    local venv=$1 tree=$2 directory=$3 report=$2/.pytest-output
+    shift 3
+    cd "$tree"
+    PYTHONPATH=$tree/../../.. PATH=$venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 \
+        "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@" "$directory" 2>&1 | tee "$report"
+    if tail -n 1 "$report" | grep -Eq '[0-9]+ (skipped|xfailed|deselected)'; then
+        die "tests were skipped: see above. What they need has to be installed, not passed over."
+    fi
+}
+
+part_unit() {
+    local venv tree
+    venv=$(need_venv "$1" "$2" -r "$REQUIREMENTS/$3")
+    tree=$(export_tree "$1")
+    say "Python $("$venv/bin/python" -V), requests and urllib3:" \
+        "$("$venv/bin/python" -c 'import requests, urllib3; print(requests.__version__, urllib3.__version__)')"
+    run_pytest "$venv" "$tree" tests/unit
+}
+
+part_registry() {
+    local venv tree
+    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    tree=$(export_tree "$1")
+    run_pytest "$venv" "$tree" tests/interop
+}
+
+# One Python a core, all of them on the newest: Ansible's controller code is what differs between cores, and
+# unit-old, unit and unit-new already take the same tests through the oldest, the middle and the newest Python.
+part_units() {
+    local tree version pythons
+    case $2 in
+    2.16) pythons=(3.10) ;;
+    2.18) pythons=(3.11) ;;
+    2.20) pythons=(3.12) ;;
+    2.21) pythons=(3.12 3.13) ;;
+    *) die "no Pythons are chosen for core $2" ;;
+    esac
+    tree=$(export_tree "$1")
+    for version in "${pythons[@]}"; do
+        ansible_test "$2" "$tree" units --venv --python "$version" --color no --num-workers 1 2>&1 |
+            tee "$tree/../units.log"
+        if grep -E '^=+ .*[0-9]+ (skipped|xfailed)' "$tree/../units.log"; then
+            die "tests were skipped: what they need has to be installed, not passed over"
+        fi
+    done
+}
+
+# import and compile run on every supported Python with every core: they are cheap. What makes a core's run dear is
+# its own environments, which are made once.
+part_sanity() {
+    local tree
+    tree=$(export_tree "$1")
+    if [ -n "$(find "$tree/tests/sanity" -name 'ignore*.txt' -print -quit 2>/dev/null)" ]; then
+        die "tests/sanity has an ignore file: mend what it hides"
+    fi
+    ansible_test "$2" "$tree" sanity --venv --color no 2>&1 | tee "$tree/../sanity.log"
+    # ansible-test only warns when it passes something over.
+    if grep -E 'Skipping .* on Python (3\.9|3\.1[0-3]) |All targets skipped' "$tree/../sanity.log"; then
+        die "something was passed over"
+    fi
+}
+
+part_integration() {
+    local tree
+    tree=$(export_tree "$1")
+    ansible_test "$2" "$tree" integration --venv --python "${CORE_PYTHON[$2]}" --color no --allow-destructive
+}
+
+part_docs() {
+    local venv tree
+    venv=$(need_venv docs "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/docs.txt")
+    tree=$(export_tree "$1")
+    cd "$tree"
+    PATH=$venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$(collections_path "$1") \
+        "$venv/bin/antsibull-docs" lint-collection-docs --plugin-docs --validate-collection-refs=all .
+    say "docs: clean"
+}
+
+part_ansible_lint() {
+    local venv tree
+    venv=$(need_venv ansible-lint "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" \
+        -r "$REQUIREMENTS/ansible-lint.txt")
+    tree=$(export_tree "$1")
+    cd "$tree"
+    HOME=$WORK/home/ansible-lint PATH=$venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$(collections_path "$1") \
+        "$venv/bin/ansible-lint" --profile production --offline --strict --nocolor 2>&1 | tee ../ansible-lint.log
+    if grep -E 'Passed: .* on 0 files|0 files processed' ../ansible-lint.log; then
+        die "ansible-lint found nothing to lint"
+    fi
+}
+
+part_importer() {
+    local venv tree tarball log
+    venv=$(need_venv importer "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" \
+        -r "$REQUIREMENTS/importer.txt")
+    tree=$(export_tree "$1")
+    log=$tree/../importer.log
+    cd "$tree/.."
+    PATH=$venv/bin:$PATH "$venv/bin/ansible-galaxy" collection build --force --output-path . "$tree"
+    tarball=$(ls "$PWD"/longshore-oci-*.tar.gz)
+    printf '[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nRUN_ANSIBLE_DOC = True\nRUN_ANSIBLE_LINT = False\n' \
+        >galaxy-importer.cfg
+    GALAXY_IMPORTER_CONFIG=$PWD/galaxy-importer.cfg HOME=$WORK/home/importer PATH=$venv/bin:$PATH \
+        "$venv/bin/python" -m galaxy_importer.main "$tarball" 2>&1 | tee "$log"
+    grep -q 'Importer processing completed successfully' "$log" || die "the importer did not finish"
+    if grep -E '^(WARNING|ERROR|CRITICAL)' "$log"; then die "the importer has complaints"; fi
+}
+
+part_demo() {
+    [ -x "$ROOT/script/demo" ] || die "script/demo is not there"
+    "$ROOT/script/demo"
+}
+
+part_bench_smoke() {
+    [ -x "$ROOT/script/bench" ] || die "script/bench is not there"
+    "$ROOT/script/bench" --smoke
+}

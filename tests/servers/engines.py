@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Docker daemon and a podman storage that are nobody else's. Both need root."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from .process import Child, run, working_directory
+
+# Limits that a container gets: in a sandbox without CAP_SYS_RESOURCE podman's defaults cannot be set.
+_PODMAN_ULIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096")
+
+
+class Dockerd:
+    """A Docker daemon on a socket of its own, with no network but the host's.
+
+    Args:
+        directory: Where its data, socket and log are; by default a temporary one. Keep it short: a socket's path has
+            107 bytes at most.
+        insecure_registries: ``HOST:PORT`` to use without TLS. Loopback ones are so by themselves.
+        options: Further options of dockerd.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        insecure_registries: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> None:
+        self._given_directory = directory
+        self._options = [f"--insecure-registry={host}" for host in insecure_registries] + list(options)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Dockerd:
+        with contextlib.ExitStack() as stack:
+            self.directory = stack.enter_context(working_directory(self._given_directory, "dockerd"))
+            # fmt: off
+            command = [
+                "dockerd", "--host", self.host, "--data-root", str(self.directory / "data"),
+                "--exec-root", str(self.directory / "exec"), "--pidfile", str(self.directory / "dockerd.pid"),
+                # What works in a sandbox too: no kernel filesystem, no firewall rule, no bridge.
+                "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", *self._options,
+            ]
+            # fmt: on
+            environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
+            child = Child(command, self.directory, "dockerd", environment)
+            child.wait_ready(self._answers)
+            stack.callback(child.stop)
+            self.pid = child.pid
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    @property
+    def socket(self) -> pathlib.Path:
+        """The daemon's socket."""
+        return self.directory / "docker.sock"
+
+    @property
+    def host(self) -> str:
+        """What to put into ``DOCKER_HOST``."""
+        return f"unix://{self.socket}"
+
+    def run(self, *arguments: str) -> str:
+        """``docker ARGUMENTS`` against this daemon: its output without the last newline."""
+        return run(["docker", "--host", self.host, *arguments]).decode().rstrip("\n")
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        """What the daemon says of an image."""
+        answer: dict[str, Any] = json.loads(self.run("image", "inspect", image))[0]
+        return answer
+
+    def run_container(self, image: str, *command: str) -> str:
+        """Start a container with no network, wait for its end, remove it, and return what it printed."""
+        return self.run("run", "--rm", "--network=none", image, *command)
+
+    def _answers(self) -> bool:
+        command = ["docker", "--host", self.host, "version", "--format", "{{.Server.Version}}"]
+        return self.socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+class Podman:
+    """Podman as root on a storage of its own (driver vfs).
+
+    Args:
+        directory: Where storage and run state are; by default a temporary one.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._given_directory = directory
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Podman:
+        with contextlib.ExitStack() as stack:
+            self.directory = stack.enter_context(working_directory(self._given_directory, "podman"))
+            stack.callback(self._clear)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    @property
+    def graph_root(self) -> pathlib.Path:
+        """The storage (podman's ``--root``)."""
+        return self.directory / "root"
+
+    @property
+    def run_root(self) -> pathlib.Path:
+        """The run state (podman's ``--runroot``)."""
+        return self.directory / "run"
+
+    @property
+    def storage(self) -> str:
+        """This storage, as ``containers-storage:`` references name it: ``[vfs@ROOT+RUNROOT]``."""
+        return f"[vfs@{self.graph_root}+{self.run_root}]"
+
+    def run(self, *arguments: str) -> str:
+        """``podman ARGUMENTS`` on this storage: its output without the last newline."""
+        # fmt: off
+        command = [
+            "podman", "--root", str(self.graph_root), "--runroot", str(self.run_root), "--storage-driver", "vfs",
+            "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc", *arguments,
+        ]
+        # fmt: on
+        return run(command).decode().rstrip("\n")
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        """What podman says of an image."""
+        answer: dict[str, Any] = json.loads(self.run("image", "inspect", image))[0]
+        return answer
+
+    def run_container(self, image: str, *command: str) -> str:
+        """Start a container with no network, wait for its end, remove it, and return what it printed."""
+        return self.run("run", "--rm", "--network=none", *_PODMAN_ULIMITS, image, *command)
+
+    def _clear(self) -> None:
+        """Unmount and remove everything, so that the directory can be removed."""
+        self.run("rm", "--all", "--force")
+        self.run("image", "rm", "--all", "--force")

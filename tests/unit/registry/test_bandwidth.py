@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The limit on bytes a second: kept over all threads, and left at once when told to stop."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+
+import pytest
+
+from ansible_collections.longshore.oci.plugins.module_utils.model.errors import Cancelled
+from ansible_collections.longshore.oci.plugins.module_utils.registry.bandwidth import Bandwidth
+from ansible_collections.longshore.oci.plugins.module_utils.registry.meter import Meter
+from ansible_collections.longshore.oci.plugins.module_utils.registry.session import Session
+from ansible_collections.longshore.oci.plugins.module_utils.registry.settings import Settings
+from ansible_collections.longshore.oci.tests.unit.registry.fake import Fake, reply
+
+LIMIT = 2_000_000
+
+
+def test_free_costs_nothing() -> None:
+    began = time.monotonic()
+    for unused in range(1000):
+        Bandwidth(None).take(1 << 20)
+    assert time.monotonic() - began < 1
+
+
+def test_threads_together_stay_within_the_limit() -> None:
+    bandwidth = Bandwidth(LIMIT)
+    moved = []
+    began = time.monotonic()
+
+    def work() -> None:
+        while time.monotonic() - began < 1.5:
+            bandwidth.take(10_000)
+            moved.append(10_000)
+
+    threads = [threading.Thread(target=work) for unused in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = sum(moved) / (time.monotonic() - began)
+    assert 0.85 * LIMIT < rate < 1.1 * LIMIT
+
+
+def test_what_did_not_move_is_not_paid_for() -> None:
+    bandwidth = Bandwidth(1000)
+    bandwidth.take(100)
+    began = time.monotonic()
+    bandwidth.give_back(100_000)
+    bandwidth.take(50)
+    assert time.monotonic() - began < 0.3
+
+
+def test_stop_ends_the_wait() -> None:
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        Bandwidth(10).take(1000, stop)
+    assert time.monotonic() - began < 2
+
+
+class Body:
+    length = 1_000_000
+
+    def open(self) -> io.BytesIO:
+        return io.BytesIO(bytes(self.length))
+
+
+def test_transfers_both_ways_are_limited() -> None:
+    with Fake(reply(200, bytes(1_000_000))) as fake:
+        one = Session(fake.host, Settings(plain_http=True), Meter(), Bandwidth(LIMIT))
+        began = time.monotonic()
+        one.request("PUT", "/v2/", body=Body(), max_body=2_000_000)
+        took = time.monotonic() - began
+        assert 0.8 < took < 2
