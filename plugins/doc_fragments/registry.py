@@ -73,10 +73,12 @@ options:
       - Without it the usual environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used.
     type: str
 requirements:
-  - urllib3 >= 1.26.5
+  - python >= 3.9
 notes:
   - Secrets never show up in results, warnings or messages. Give them through the environment, an auth file or
     vaulted variables rather than on a command line.
+  - Ansible itself shows what C(environment) of a task holds when it runs with C(-vvv). Set the variables for the whole
+    run instead, as an AWX credential type does.
   - An option that is the empty string counts as not given, so that a template may come out empty.
   - Needs Python 3.9 or newer on the host the task runs on. No container engine is needed.
 """

@@ -231,15 +231,16 @@ from ..module_utils.support.clients import Task
 from ..module_utils.support.run import run
 
 if TYPE_CHECKING:
-    from ..module_utils.operations.delete import Options, Plan
+    from ..module_utils.operations.deletion_plan import Options, Plan
 
 
 def registry_delete(task: Task) -> dict[str, Any]:
     """Delete what the parameters name or let go."""
     from ..module_utils.operations import delete
+    from ..module_utils.operations.deletion_plan import Options
 
     params = task.params
-    options = delete.Options(params["force"], params["referrers"], params["untag"], params["count_bytes"])
+    options = Options(params["force"], params["referrers"], params["untag"], params["count_bytes"])
     plans = by_policy(task, options) if params["repository"] else by_name(task, options)
     delete.check_count(plans, params["max_delete"])
     result = delete.summary(plans)
@@ -252,20 +253,22 @@ def registry_delete(task: Task) -> dict[str, Any]:
 
 def by_name(task: Task, options: Options) -> list[Plan]:
     """What has to go so that the named images do."""
-    from ..module_utils.operations import delete
+    from ..module_utils.operations.delete import targets_of
+    from ..module_utils.operations.deletion_plan import plan_deletion
     from ..module_utils.operations.survey import open_survey
 
     plans = []
-    for repository, targets in delete.targets_of(task.params["name"]).items():
+    for repository, targets in targets_of(task.params["name"]).items():
         survey = open_survey(task.registries(), repository, task.parallel, task.stop)
-        plans.append(delete.plan_deletion(survey, targets, options))
+        plans.append(plan_deletion(survey, targets, options))
     return plans
 
 
 def by_policy(task: Task, options: Options) -> list[Plan]:
     """What has to go so that the policy holds in the repository."""
     from ..module_utils.model.errors import InvalidInput
-    from ..module_utils.operations import delete, retention
+    from ..module_utils.operations import retention
+    from ..module_utils.operations.deletion_plan import plan_deletion
     from ..module_utils.operations.survey import open_survey
     from ..module_utils.operations.tag_filter import TagFilter, patterns
     from ..module_utils.operations.tags import repository_of
@@ -287,7 +290,7 @@ def by_policy(task: Task, options: Options) -> list[Plan]:
     )
     survey = open_survey(task.registries(), repository_of(params["repository"]), task.parallel, task.stop)
     tags, kept = retention.expired(survey, wanted, policy)
-    return [delete.plan_deletion(survey, dict.fromkeys(tags), options, kept)]
+    return [plan_deletion(survey, dict.fromkeys(tags), options, kept)]
 
 
 def main() -> None:

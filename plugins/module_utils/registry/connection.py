@@ -59,7 +59,7 @@ class Pace:
         if self._waited >= self._window:
             if self._count < self._minimum * self._window:
                 raise NetworkError(
-                    f"{self._name} is too slow: {self._count} bytes in {self._waited:.0f} s, gave up waiting for the rest"
+                    f"{self._name} is too slow: {self._count} bytes in {self._waited:.0f} s, given up"
                 )
             self._count = 0
             self._waited = 0.0
@@ -68,7 +68,14 @@ class Pace:
 class Connection:
     """An open connection. Not thread-safe: one request at a time. Errors of the socket come out as they are."""
 
-    def __init__(self, sock: Socket, name: str, timeout: float, minimum: int = MINIMUM_RATE, window: float = RATE_WINDOW) -> None:
+    def __init__(
+        self,
+        sock: Socket,
+        name: str,
+        timeout: float,
+        minimum: int = MINIMUM_RATE,
+        window: float = RATE_WINDOW,
+    ) -> None:
         self._sock = sock
         self._name = name
         self._timeout = timeout
@@ -132,7 +139,7 @@ class Connection:
         return bool(self._early)
 
     def receive(self, method: str) -> http.client.HTTPResponse:
-        """The answer's status and headers; its body is unread. Raises OSError, http.client.HTTPException, NetworkError."""
+        """The answer, its body unread. Raises OSError, http.client.HTTPException, NetworkError."""
         self.answered = bool(self._early)
         pace = Pace(self._minimum, self._window, self._name)
         stream: Any = io.BufferedReader(_Incoming(self, self._sock, pace, self._early), 16384)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..model import media_types
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import ContentError, NotFound, OciError, RegistryError, TagDeleteUnsupported
+from ..model.errors import Cancelled, ContentError, NotFound, OciError, RegistryError, TagDeleteUnsupported
 from ..model.manifest import AnyManifest, parse_manifest, serialise
 from . import scopes
 from .http_errors import error_for, parse
@@ -48,9 +48,7 @@ _DANGLING = "tags still point at it: delete those first"
 class Deletion:
     """Deletes things of one registry. Thread-safe."""
 
-    def __init__(
-        self, session: Session, manifests: Manifests, referrers: Referrers, blobs: Blobs, uploads: Uploads
-    ) -> None:
+    def __init__(self, session: Session, manifests: Manifests, referrers: Referrers, blobs: Blobs, uploads: Uploads) -> None:
         self._session = session
         self._manifests = manifests
         self._referrers = referrers
@@ -141,6 +139,10 @@ class Deletion:
             left = self._manifests.head(repository, tag)
             if left is not None and left.digest == placeholder.digest:
                 raise RegistryError(f"{name}: the registry accepted the deletion of the placeholder but still has it")
+        except Cancelled:
+            # A session that was told to stop lets nothing but deletions through: finishing is what can still be done.
+            self._discard(repository, placeholder.digest, name)
+            raise
         except BaseException as exc:
             self._put_back(repository, tag, original, placeholder.digest, exc)
             raise
@@ -178,9 +180,13 @@ class Deletion:
         document = {"schemaVersion": 2, "mediaType": types[0], "config": parts[0], "layers": parts[1:]}
         return parse_manifest(serialise(document), types[0])
 
-    def _put_back(
-        self, repository: str, tag: str, original: AnyManifest, placeholder: Digest, exc: BaseException
-    ) -> None:
+    def _discard(self, repository: str, placeholder: Digest, name: str) -> None:
+        try:
+            self._delete(repository, f"/v2/{repository}/manifests/{placeholder}", name)
+        except OciError as exc:
+            self._session.meter.warn(f"{name} may point at a placeholder now, which could not be deleted: {exc.message}")
+
+    def _put_back(self, repository: str, tag: str, original: AnyManifest, placeholder: Digest, exc: BaseException) -> None:
         # Only what is ours: where somebody else has set the tag meanwhile, theirs is the last word.
         try:
             now = self._manifests.head(repository, tag)

@@ -101,7 +101,8 @@ def _to_proxy(proxy: Proxy, proxy_context: Callable[[], ssl.SSLContext], timeout
             sock = proxy_context().wrap_socket(sock, server_hostname=proxy.host)
         return sock
     except OSError as exc:
-        raise ProxyError(f"the {proxy.name} cannot be reached: {shown(exc.strerror or exc, 160)}; check 'proxy'") from exc
+        reason = shown(exc.strerror or exc, 160)
+        raise ProxyError(f"the {proxy.name} cannot be reached: {reason}; check 'proxy'") from exc
 
 
 def _tunnel(sock: Any, origin: Origin, proxy: Proxy, timeout: float) -> None:
@@ -133,7 +134,7 @@ def _tls_in_tls(sock: ssl.SSLSocket, context: ssl.SSLContext, host: str) -> Any:
 
 def _through_socks(origin: Origin, proxy: Proxy, timeout: float) -> Any:
     try:
-        import socks
+        import socks  # type: ignore[import-untyped]
     except ImportError:
         raise MissingRequirement(f"the {proxy.name} needs the Python library PySocks") from None
     kind = socks.PROXY_TYPE_SOCKS5 if proxy.scheme.startswith("socks5") else socks.PROXY_TYPE_SOCKS4

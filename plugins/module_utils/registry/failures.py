@@ -13,6 +13,11 @@ import ssl
 from ..model.errors import NetworkError, TlsError
 from ..model.text import shown
 
+# What OpenSSL says to an answer that is no TLS at all.
+_NO_TLS = frozenset(
+    ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+)
+
 # OpenSSL's verify codes (X509_V_ERR_*).
 _NOT_YET_VALID = 9
 _EXPIRED = 10
@@ -22,7 +27,7 @@ _PERMANENT_LOOKUPS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EA
 
 
 def network_error(exc: BaseException, name: str, when: str = "") -> NetworkError:
-    """``exc``, raised by a socket or by http.client while talking to ``name`` (``registry host:port``), for the user."""
+    """``exc``, raised by a socket or by http.client in talking to ``name`` (``registry host:port``), for the user."""
     if isinstance(exc, NetworkError):
         return exc
     when = f" {when}" if when else ""
@@ -71,14 +76,16 @@ def _tls_error(exc: ssl.SSLError, name: str, when: str) -> NetworkError:
     reason = exc.reason or ""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return TlsError(_verification(exc, name))
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
-        return TlsError(f"{name} does not speak TLS on this port; if it is a plain HTTP registry, set 'plain_http: true'")
+    if reason in _NO_TLS:
+        return TlsError(f"{name} does not speak TLS on this port; for a plain HTTP registry set 'plain_http: true'")
     if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return NetworkError(f"{name} closed the TLS connection{when or ' without an answer'}")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
-        return TlsError(f"{name} wants a client certificate that it knows ({shown(reason, 80)}); set 'client_cert' and 'client_key'")
+        words = "wants a client certificate that it knows"
+        return TlsError(f"{name} {words} ({shown(reason, 80)}); set 'client_cert' and 'client_key'")
     if "UNKNOWN_CA" in reason or "CERTIFICATE_UNKNOWN" in reason or "CERTIFICATE_EXPIRED" in reason:
-        return TlsError(f"{name} refused our client certificate ({shown(reason, 80)}); check 'client_cert' and 'client_key'")
+        words = "refused our client certificate"
+        return TlsError(f"{name} {words} ({shown(reason, 80)}); check 'client_cert' and 'client_key'")
     if "UNSUPPORTED_PROTOCOL" in reason or "PROTOCOL_VERSION" in reason:
         return TlsError(f"{name} speaks only TLS versions older than 1.2, which are not safe any more")
     return TlsError(f"{name}: TLS failed{when}: {shown(reason or exc, 160)}")
@@ -88,7 +95,7 @@ def _verification(exc: ssl.SSLCertVerificationError, name: str) -> str:
     code = getattr(exc, "verify_code", 0)
     detail = shown(getattr(exc, "verify_message", "") or exc, 200)
     if code in _HOSTNAME:
-        return f"the certificate of {name} is for another name: {detail}"
+        return f"the certificate of {name} is for another name ({detail}); use a name that it has"
     if code == _EXPIRED:
         return f"the certificate of {name} has expired; renew it, or check the clock of this machine"
     if code == _NOT_YET_VALID:

@@ -25,6 +25,9 @@ _HINTS = {
     507: "the registry's storage is full",
 }
 
+#: Where words are found: the Distribution form, OAuth 2, Docker Hub, others.
+_WORDS = ("message", "error_description", "details", "error")
+
 
 def parse(body: bytes, content_type: str | None = None) -> tuple[str | None, str]:
     """(error code or None, words or '') of an error's ``body``: the Distribution form and its cousins, else plain text.
@@ -55,8 +58,7 @@ def _from_document(document: dict[str, Any]) -> tuple[str | None, str]:
             continue
         own_code = _text(error.get("code"), 80)
         code = code or own_code or None
-        said = _text(error.get("message"), 300) or _text(error.get("error_description"), 300) or _text(error.get("details"), 300)
-        said = said or _text(error.get("error"), 300)
+        said = next(filter(None, (_text(error.get(key), 300) for key in _WORDS)), "")
         detail = error.get("detail")
         if isinstance(detail, str) and detail and detail not in said:
             said = f"{said} ({shown(detail, 200)})" if said else shown(detail, 200)

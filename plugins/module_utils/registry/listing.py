@@ -102,9 +102,7 @@ class Listing:
             response.close()
         return False
 
-    def _all(
-        self, path: str, key: str, wanted: Collection[str], is_valid: Callable[[object], bool], what: str
-    ) -> list[str]:
+    def _all(self, path: str, key: str, wanted: Collection[str], is_valid: Callable[[object], bool], what: str) -> list[str]:
         found: dict[str, None] = {}
         invalid: dict[str, None] = {}
         pages = Pages(path, f"n={PAGE}", what)

@@ -31,7 +31,7 @@ class Meter:
         self.bytes_received = 0
         #: What registries wanted the user to know, each text once (R1.73).
         self.warnings: list[str] = []
-        #: The last limits a registry stated: ``limit``, ``remaining`` (requests), ``window`` (seconds), ``source`` (R1.75).
+        #: Limits as last stated: ``limit``, ``remaining`` (requests), ``window`` (seconds), ``source`` (R1.75).
         self.rate_limit: dict[str, int | str] = {}
 
     def asked(self, write: bool) -> None:

@@ -166,9 +166,7 @@ class Referrers:
             )
         return manifest, etag
 
-    def _update(
-        self, repository: str, tag: str, change: Callable[[Sequence[Descriptor]], Sequence[Descriptor]]
-    ) -> None:
+    def _update(self, repository: str, tag: str, change: Callable[[Sequence[Descriptor]], Sequence[Descriptor]]) -> None:
         with self._lock:
             lock = self._updating.setdefault((repository, tag), threading.Lock())
         with lock:

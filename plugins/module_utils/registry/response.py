@@ -162,7 +162,7 @@ class Response:
             )
 
     def read_all(self, limit: int) -> bytes:
-        """The rest of the body, and the end of the response. Raises ContentError if it has more than ``limit`` bytes."""
+        """The rest of the body, which ends the response. Raises ContentError if it has more than ``limit`` bytes."""
         if self.length is not None and self.length > limit:
             self.close()
             raise ContentError(f"{self._name} sent {self.length} bytes where at most {limit} are sensible")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When to ask again: which answers pass, how long to wait, and one gate a host that all its workers respect (section 4.1)."""
+"""When to ask again: which answers pass, how long to wait, and a gate a host that all workers respect (section 4.1)."""
 
 from __future__ import annotations
 

@@ -135,7 +135,8 @@ class Route:
                 answer = connection.receive(method)
             except (OSError, http.client.HTTPException, NetworkError) as exc:
                 connection.close()
-                if connection.used and not connection.answered and repeatable and not fresh and isinstance(exc, _CLOSED):
+                idled = connection.used and not connection.answered and isinstance(exc, _CLOSED)
+                if idled and repeatable and not fresh:
                     fresh = True
                     continue
                 raise network_error(exc, self.name) from exc
@@ -160,7 +161,7 @@ class Route:
         self, method: str, target: str, headers: Mapping[str, str], authorization: str | None, payload: Payload
     ) -> bytes:
         if _TARGET.fullmatch(target) is None:
-            raise InvalidInput(f"'{shown(target, 200)}' cannot be asked for: only visible ASCII characters may be in a URL")
+            raise InvalidInput(f"'{shown(target, 200)}' cannot be asked for: a URL has visible ASCII characters only")
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if authorization is not None:
             lines.append(f"Authorization: {authorization}")
@@ -170,9 +171,11 @@ class Route:
             lines.append("Content-Length: 0")
         for line in lines:
             if _FIELD.fullmatch(line) is None:
-                raise InvalidInput(f"the header {shown(line.partition(':')[0], 40)} has characters that no header can carry")
+                name = shown(line.partition(":")[0], 40)
+                raise InvalidInput(f"the header {name} has characters that no header can carry")
         lines.append("\r\n")
-        return f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._common}".encode("ascii") + "\r\n".join(lines).encode("ascii")
+        fields = "\r\n".join(lines)
+        return f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._common}{fields}".encode("ascii")
 
     def _send(self, connection: Connection, head: bytes, payload: Payload) -> bool:
         # True if the answer came before the request was complete, so that the connection cannot be used again.

@@ -17,16 +17,17 @@ from ..model.errors import Cancelled, NetworkError, OciError, RateLimited, Refus
 from ..model.reference import api_host
 from ..model.text import redact
 from . import tls
+from .base import Base, sent_plain_to_tls
+from .call import READS, Call
 from .destination import Origin, check_address, check_target, upgraded
 from .dial import Proxy
-from .failures import plain_to_tls
 from .http_errors import ERROR_LIMIT, error_for, wait_words
 from .meter import Meter
 from .proxies import proxy_for
 from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
 from .response import Response
 from .retry import REFUSED_FOR_NOW, TRANSIENT, Backoff, retry_after
-from .route import Body, Payload, Route
+from .route import Body, Route
 from .settings import Settings
 from .tokens import Authenticator
 
@@ -36,35 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Response", "Session"]
 
-_READS = frozenset(("GET", "HEAD"))
-_IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS"))
 #: Seconds a token should still live when a long body is sent with it (R1.65).
 _SPARE = 60.0
 _TOKEN_BODY = 1024 * 1024
-_TO_TLS = (b"Client sent an HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port")
-
-
-class _Call:
-    """One request of a caller, through all its tries."""
-
-    def __init__(
-        self, method: str, origin: Origin, target: str, headers: Mapping[str, str], payload: Payload, scopes: Sequence[str]
-    ) -> None:
-        self.method = method
-        self.origin = origin
-        self.target = target
-        self.headers = headers
-        self.payload = payload
-        self.scopes = scopes
-        self.streams = payload is not None and not isinstance(payload, bytes)
-        self.idempotent = method in _IDEMPOTENT
-        #: For the token server: credentials in headers and body, which no redirect may carry elsewhere.
-        self.private = False
-        self.authorization: str | None = None
-        self.sent = False
-
-    def sending(self) -> None:
-        self.sent = True
 
 
 class Session:
@@ -93,8 +68,7 @@ class Session:
         self._authenticator = Authenticator(self.origin, host, settings, credentials, self._send)
         self._lock = threading.Lock()
         self._routes: dict[Origin, Route] = {}
-        self._pinged = False
-        self._challenges: list[str] | None = None
+        self._base = Base(host, self.base, self._ask_base)
 
     def request(
         self,
@@ -115,7 +89,7 @@ class Session:
         ``target``: a path below the registry, or an absolute URL it gave us, which is put to the destination rule (3.2)
         and never sees a credential unless it is the registry's own origin. ``scopes``: what a token must allow, the
         request's own repository first. ``what`` begins every message. ``stream``: leave the body (of any size) to the
-        caller, who reads and closes the response; otherwise ``body`` of the response has it, at most ``max_body`` bytes.
+        caller, who reads and closes the response; otherwise its ``body`` has it, at most ``max_body`` bytes.
 
         Sent again, with pauses: an idempotent request after any failure that may pass, others if the registry cannot
         have acted on them (429, 503, no connection). A `Body` is sent again only after 401, and after 429 or 503 with
@@ -125,10 +99,10 @@ class Session:
         if self._stop.is_set() and method != "DELETE":
             raise Cancelled("the task was told to stop")
         if target.startswith("/"):
-            call = _Call(method, self.origin, target, headers or {}, body, scopes)
+            call = Call(method, self.origin, target, headers, body, scopes)
         else:
             url = self._approved(target, "location")
-            call = _Call(method, Origin.of(url), split(url)[2], headers or {}, body, scopes)
+            call = Call(method, Origin.of(url), split(url)[2], headers, body, scopes)
         if idempotent is not None:
             call.idempotent = idempotent
         try:
@@ -143,27 +117,7 @@ class Session:
 
     def ping(self) -> None:
         """Make sure once that a registry answers at the host (R1.61). Raises RegistryError if something else does."""
-        with self._lock:
-            if self._pinged:
-                return
-        response, words = self._ask_base()
-        html = "html" in (response.headers.get("content-type") or "").lower() or words[:1] == b"<"
-        if response.status == 200 and not html:
-            pass
-        elif response.status not in (401, 403) or "www-authenticate" not in response.headers:
-            if response.status == 400 and any(sign in words for sign in _TO_TLS):
-                raise plain_to_tls(f"registry {self.host}")
-            if response.status in (404, 200, 301, 302, 303, 307, 308) or html:
-                raise RegistryError(
-                    f"{self.host} is not a registry: {self.base}/v2/ answered HTTP {response.status}"
-                    f"{' with an HTML page' if html else ''}; check host and port",
-                    status_code=response.status,
-                    attempts=response.attempts,
-                    url=response.url,
-                )
-            raise error_for(response, f"registry {self.host}", words)
-        with self._lock:
-            self._pinged = True
+        self._base.check()
 
     def close(self) -> None:
         """Close the idle connections. The session may be used again."""
@@ -172,7 +126,7 @@ class Session:
 
     # -- one request, with its tries -----------------------------------------------------------------------------
 
-    def _persist(self, call: _Call, accept: Collection[int] | None, max_body: int, stream: bool) -> Response:
+    def _persist(self, call: Call, accept: Collection[int] | None, max_body: int, stream: bool) -> Response:
         # The answer after as many tries as the policy allows (4.1); any status. ``accept`` None: every status is fine.
         backoff = Backoff()
         attempts = 0
@@ -208,14 +162,14 @@ class Session:
             else:
                 gate.sleep(backoff.next())
 
-    def _may_pass(self, call: _Call, status: int, wait: float | None) -> bool:
+    def _may_pass(self, call: Call, status: int, wait: float | None) -> bool:
         if status not in TRANSIENT or (wait is not None and wait > self.settings.max_retry_after):
             return False
         if call.streams:
             return status in REFUSED_FOR_NOW and wait is not None
         return call.idempotent or status in REFUSED_FOR_NOW
 
-    def _attempt(self, call: _Call) -> Response:
+    def _attempt(self, call: Call) -> Response:
         # One try, with the questions about who we are that the registry may ask during it (R1.64).
         refused = False
         home = call.origin == self.origin and not call.private
@@ -234,30 +188,36 @@ class Session:
             if response.status == 403 and not any("insufficient_scope" in one for one in challenges):
                 return response
             if not challenges:
-                challenges = self._base_challenges()
+                challenges = self._base.challenges()
             response.body = response.read_some(ERROR_LIMIT)
             again = self._authenticator.rejected(used, challenges, call.scopes, response.status)
             if not again or (refused and used is not None):
                 return response
             refused = used is not None
 
-    def _follow(self, call: _Call, authorization: str | None) -> tuple[Response, bool]:
+    def _follow(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
         # The answer at the end of the redirects (R1.71), and whether we never left the origin we may show ourselves to.
         origin, target, hops, home = call.origin, call.target, 0, True
         repeatable = call.idempotent and not call.streams
         seen: set[str] = set()
         while True:
             route = self._route(origin)
-            self.meter.asked(call.method not in _READS and not call.private)
+            self.meter.asked(call.method not in READS and not call.private)
             response = route.exchange(
-                call.method, target, call.headers, authorization if home else None, call.payload, repeatable, call.sending
+                call.method,
+                target,
+                call.headers,
+                authorization if home else None,
+                call.payload,
+                repeatable,
+                call.sending,
             )
             self._note(route, response)
             location = response.headers.get("location")
             if response.status not in REDIRECTS or location is None:
                 return response, home
             response.read_some(ERROR_LIMIT)
-            if call.method not in _READS and response.status not in KEEPING:
+            if call.method not in READS and response.status not in KEEPING:
                 return response, home
             seen.add(response.url)
             url = self._approved(resolve(response.url, location), "redirect")
@@ -275,12 +235,7 @@ class Session:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
         # For the authenticator: a request to a token server, any final answer.
-        plain = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-        call = _Call(method, Origin.of(url), split(url)[2], plain, body, ())
-        call.private = True
-        call.idempotent = True
-        call.authorization = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
-        return self._persist(call, None, _TOKEN_BODY, False)
+        return self._persist(Call.private_to(method, url, headers, body), None, _TOKEN_BODY, False)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -314,7 +269,7 @@ class Session:
         # ``url``, to which the registry points, if we may go there; in https form if it is the registry's own (Harbor).
         better = upgraded(self.origin, url)
         if better != url:
-            self.meter.warn(f"{self.host} points to itself by plain HTTP; https is used (set the registry's external URL)")
+            self.meter.warn(f"{self.host} points to itself by plain HTTP; https is used instead")
         if not better.startswith(self.base + "/"):
             proxied = proxy_for(better, self.settings.proxy, os.environ) is not None
             check_target(self.origin, better, kind=kind, proxied=proxied)
@@ -326,32 +281,20 @@ class Session:
             self.meter.note_warnings(self.host, headers.get_all("warning"))
         if "ratelimit-limit" in headers or "ratelimit-remaining" in headers:
             self.meter.note_rate_limit(
-                headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"), headers.get("docker-ratelimit-source")
+                headers.get("ratelimit-limit"),
+                headers.get("ratelimit-remaining"),
+                headers.get("docker-ratelimit-source"),
             )
 
-    def _ask_base(self) -> tuple[Response, bytes]:
-        # GET /v2/ as nobody: is it a registry, and how does it want us to log in?
-        call = _Call("GET", self.origin, "/v2/", {}, None, ())
+    def _ask_base(self) -> Response:
+        call = Call("GET", self.origin, "/v2/")
         call.private = True
-        response = self._persist(call, None, _TOKEN_BODY, False)
-        if response.status in (401, 403):
-            with self._lock:
-                self._challenges = response.headers.get_all("www-authenticate")
-        return response, response.body
-
-    def _base_challenges(self) -> list[str]:
-        # Some registries name no challenge but at /v2/ (R1.60).
-        with self._lock:
-            known = self._challenges
-        if known is None:
-            self._ask_base()
-            with self._lock:
-                self._challenges = known = self._challenges or []
-        return known
+        return self._persist(call, None, _TOKEN_BODY, False)
 
     def _refusal(self, response: Response, what: str) -> OciError:
-        if self.settings.plain_http and response.status == 400 and any(sign in response.body for sign in _TO_TLS):
-            return plain_to_tls(f"registry {self.host}")
+        misled = sent_plain_to_tls(response, self.host) if self.settings.plain_http else None
+        if misled is not None:
+            return misled
         explanation = ""
         if response.status == 401 and Origin.of(response.url) == self.origin:
             explanation = self._authenticator.explain()

@@ -29,7 +29,7 @@ class Settings:
     #: A directory in the form of ``certs.d``: ``*.crt`` authorities, ``*.cert`` with ``*.key`` for the client.
     cert_dir: str | None = None
     #: URL of a proxy (http, https, socks5, socks5h, socks4); None asks the environment; '' means none.
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     #: A registry bearer token, sent as it is.

@@ -89,10 +89,10 @@ def _trust_system(context: ssl.SSLContext) -> None:
     if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())) or context.cert_store_stats()["x509_ca"]:
         return
     try:
-        import requests.certs  # it brings the one store of authorities that may be there all the same
+        from requests.utils import DEFAULT_CA_BUNDLE_PATH  # the one store that may be there all the same
     except ImportError:
         return
-    context.load_verify_locations(requests.certs.where())
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
 
 
 def _trust(context: ssl.SSLContext, path: str) -> None:
@@ -127,6 +127,5 @@ def _identify(context: ssl.SSLContext, certificate: str, key: str | None) -> Non
         reason = "do not belong together" if exc.reason == "KEY_VALUES_MISMATCH" else "are not both in PEM form"
         raise InvalidInput(f"client_cert '{certificate}' and client_key '{key or certificate}' {reason}") from None
     except OSError as exc:
-        raise InvalidInput(
-            f"client_cert '{certificate}' or client_key '{key or certificate}' cannot be read: {os.strerror(exc.errno or 0)}"
-        ) from None
+        reason = os.strerror(exc.errno or 0)
+        raise InvalidInput(f"client_cert '{certificate}' or client_key '{key or certificate}': {reason}") from None

@@ -111,6 +111,7 @@ class LayoutContent(Content):
         super().__init__(tar)
         raw = tar.read(layout_index.INDEX_FILE, INDEX_LIMIT)
         self._index = layout_index.parse(raw, f"index.json of {tar.what}")
+        self._types = {entry.digest: entry.media_type for entry in self._index.manifests}
 
     def index(self) -> Index:
         return self._index
@@ -126,8 +127,7 @@ class LayoutContent(Content):
         member = self.member(digest)
         if member is None:
             raise NotFound(f"{what} is missing: the archive holds a part of the image only")
-        media_type = next((one.media_type for one in self._index.manifests if one.digest == digest), "")
-        return parse_manifest(self.tar.content(member, MANIFEST_LIMIT, what), media_type, digest, what)
+        return parse_manifest(self.tar.content(member, MANIFEST_LIMIT, what), self._types.get(digest, ""), digest, what)
 
     def member(self, digest: Digest) -> Member | None:
         name = layout_index.blob_name(digest)

@@ -56,6 +56,7 @@ class ArchiveDestination(ImageDestination):
         self._opened = False
         self._old: Content | None = None
         self._old_state: tuple[int, ...] | None = None
+        self._table: dict[str, Descriptor] | None = None
         self._blobs: dict[Digest, _Blob] = {}
         #: What `write_manifest` was given: names, and referrers, which have none.
         self._named: dict[str, Descriptor] = {}
@@ -68,9 +69,13 @@ class ArchiveDestination(ImageDestination):
         index = self._old_index()
         if index is None:
             return None
-        found = layout_index.exists(index, name, self.name) if name else layout_index.unnamed(index, self.name)
-        if found is None and name:
-            found = next((one for one in index.manifests if archive_names.has_name(one, name)), None)
+        if not name:
+            found = layout_index.unnamed(index, self.name)
+        else:
+            with self._lock:
+                if self._table is None:
+                    self._table = archive_names.table(index.manifests)
+                found = archive_names.look_up(self._table, name)
         return found.digest if found else None
 
     def held(self) -> dict[str, Digest]:
@@ -158,7 +163,8 @@ class ArchiveDestination(ImageDestination):
             kept = None if keep is None else set(keep)
             entries = archive_index.merged(self._scheme, before, self._named, self._listed.values(), kept, self._find)
             if self._is_as_before(entries, before):
-                self.abort()
+                self._writer.abort()
+                self._forget()
                 return
             for digest, blob in self._blobs.items():
                 if not blob.done:
@@ -171,7 +177,7 @@ class ArchiveDestination(ImageDestination):
             if images:
                 self._writer.add(docker_manifest.FILE, docker_manifest.build(images))
             self._writer.finish()
-            self._close_old()
+            self._forget()
 
     def _is_as_before(self, entries: Sequence[Descriptor], before: Sequence[Descriptor]) -> bool:
         if [one.to_json() for one in entries] != [one.to_json() for one in before]:
@@ -267,10 +273,16 @@ class ArchiveDestination(ImageDestination):
         old = self._content()
         return old.index() if old is not None else None
 
+    def _forget(self) -> None:
+        # Ready for another round, with what is in the file now.
+        self._close_old()
+        self._writer = TarWriter(self.path)
+        self._blobs, self._named, self._listed = {}, {}, {}
+
     def _close_old(self) -> None:
         if self._old is not None:
             self._old.close()
-        self._old, self._old_state, self._opened = None, None, False
+        self._old, self._old_state, self._table, self._opened = None, None, None, False
 
     def _check_unchanged(self) -> None:
         # Another process may have replaced the file since it was read: its images must not get lost.

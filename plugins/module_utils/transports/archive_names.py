@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..model.descriptor import Descriptor
 from ..model.errors import InvalidInput
 from ..model.reference import Reference
@@ -39,18 +41,36 @@ def as_annotations(name: str) -> dict[str, str | None]:
 
 def whole(entry: Descriptor) -> str:
     """The whole reference of ``entry``, '' if its name is none."""
-    return entry.annotations.get(FULL_NAME) or full_name(entry.annotations.get(REF_NAME, ""))
+    return _full(entry) or full_name(_short(entry))
 
 
 def name_of(scheme: str, entry: Descriptor) -> str:
     """The name of ``entry`` as `canonical` would give it, '' if it has none."""
-    short = entry.annotations.get(REF_NAME, "")
+    short = _short(entry)
     if scheme != DOCKER_ARCHIVE and full_name(short):
         return short
     return whole(entry) or short
 
 
-def has_name(entry: Descriptor, name: str) -> bool:
-    """Whether ``name`` stands for ``entry``: the same reference in whatever form, else the same text."""
-    full = full_name(name)
-    return whole(entry) == full if full else entry.annotations.get(REF_NAME) == name
+def table(entries: Iterable[Descriptor]) -> dict[str, Descriptor]:
+    """The entries by all that names them: whole reference, text of the name, digest. Of two the first counts."""
+    found: dict[str, Descriptor] = {}
+    listed = list(entries)
+    for key in (_full, whole, _short, lambda entry: str(entry.digest)):
+        for entry in listed:
+            found.setdefault(key(entry), entry)
+    found.pop("", None)
+    return found
+
+
+def look_up(entries: dict[str, Descriptor], name: str) -> Descriptor | None:
+    """The entry of `table` that ``name`` stands for, the same text or the same reference in whatever form."""
+    return entries.get(name) or entries.get(full_name(name))
+
+
+def _full(entry: Descriptor) -> str:
+    return entry.annotations.get(FULL_NAME, "")
+
+
+def _short(entry: Descriptor) -> str:
+    return entry.annotations.get(REF_NAME, "")

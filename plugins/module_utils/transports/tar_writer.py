@@ -86,7 +86,7 @@ class TarWriter:
             self._start_write_back(slot.offset + begin, after - begin)
 
     def copy(self, slot: Slot, source: int, offset: int) -> None:
-        """Fill ``slot`` from ``offset`` of the open file ``source``, inside the kernel if it can. Raises StorageError."""
+        """Fill ``slot`` from ``offset`` of the open file ``source``, in the kernel if it can. Raises StorageError."""
         copied = 0
         in_kernel = hasattr(os, "copy_file_range")
         with self._writing() as handle:

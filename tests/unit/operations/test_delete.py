@@ -10,7 +10,11 @@ import pytest
 from ansible_collections.longshore.oci.plugins.module_utils.model.digest import Digest
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import InvalidInput, RegistryError
 from ansible_collections.longshore.oci.plugins.module_utils.operations import delete
-from ansible_collections.longshore.oci.plugins.module_utils.operations.delete import Options, Refused
+from ansible_collections.longshore.oci.plugins.module_utils.operations.deletion_plan import (
+    Options,
+    Refused,
+    plan_deletion,
+)
 from ansible_collections.longshore.oci.tests.unit.operations.repository import Client
 
 NAME = "registry.example/team/app"
@@ -19,7 +23,7 @@ ABSENT = Digest.of(b"nothing")
 
 def plan(client, *targets, **options):
     targets = {str(target): None for target in targets}
-    made = delete.plan_deletion(client.survey(), targets, Options(**options))
+    made = plan_deletion(client.survey(), targets, Options(**options))
     assert client.writes() == []
     return made
 
@@ -88,10 +92,10 @@ def test_what_is_missing_costs_one_request_and_changes_nothing():
 def test_a_tag_with_a_digest_goes_only_while_it_stands_for_it():
     client = Client()
     image = client.image("a")
-    made = delete.plan_deletion(client.survey(), {"a": ABSENT}, Options())
+    made = plan_deletion(client.survey(), {"a": ABSENT}, Options())
     assert made.is_empty
     assert str(ABSENT) in made.kept[0]["why"]
-    assert not delete.plan_deletion(client.survey(), {"a": image.digest}, Options()).is_empty
+    assert not plan_deletion(client.survey(), {"a": image.digest}, Options()).is_empty
 
 
 def test_a_digest_with_tags_is_refused_unless_forced():

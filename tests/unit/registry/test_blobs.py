@@ -188,9 +188,7 @@ def test_what_does_not_fit_is_never_spliced(second: Answer) -> None:
 
 
 def test_an_unknown_total_is_fine() -> None:
-    client, session = blobs(
-        (GET, Answer(200, DATA, breaks_after=60_000)), (GET, part(60_000, content_range="bytes 60000-99999/*"))
-    )
+    client, session = blobs((GET, Answer(200, DATA, breaks_after=60_000)), (GET, part(60_000, content_range="bytes 60000-99999/*")))
     assert read(opened(client)) == DATA
 
 
@@ -278,11 +276,14 @@ def test_read_whole() -> None:
 
 def test_a_wrong_digest_after_a_resume_is_read_once_more_in_one_piece() -> None:
     """R1.25: resetbadtail"""
-    wrong = (GET, part(60_000, bytes(len(DATA))))
-    begun = (GET, Answer(200, DATA, breaks_after=60_000))
-    client, session = blobs(begun, wrong, (GET, Answer(200, DATA)))
+    wrong = bytes(len(DATA))
+
+    def spliced() -> list[Step]:
+        return [(GET, Answer(200, DATA, breaks_after=60_000)), (GET, part(60_000, wrong))]
+
+    client, session = blobs(*spliced(), (GET, Answer(200, DATA)))
     assert client.read("a/b", BLOB, len(DATA)) == DATA
-    client, session = blobs((GET, Answer(200, DATA, breaks_after=60_000)), (GET, part(60_000, bytes(len(DATA)))), (GET, Answer(200, bytes(len(DATA)))))
+    client, session = blobs(*spliced(), (GET, Answer(200, wrong)))
     with pytest.raises(DigestMismatch):
         client.read("a/b", BLOB, len(DATA))
     assert session.done

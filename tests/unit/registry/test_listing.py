@@ -79,9 +79,7 @@ def test_a_loop_of_links_ends_with_a_warning() -> None:
 
 
 def test_a_last_page_that_is_empty_is_no_circle() -> None:
-    lists, session = listing(
-        (FIRST, tags("a", link="</v2/a/b/tags/list?x=1>; rel=next")), ("GET /v2/a/b/tags/list?x=1", tags())
-    )
+    lists, session = listing((FIRST, tags("a", link="</v2/a/b/tags/list?x=1>; rel=next")), ("GET /v2/a/b/tags/list?x=1", tags()))
     assert lists.tags("a/b") == ["a"]
     assert not session.meter.warnings
 

@@ -132,9 +132,7 @@ def test_head_by_digest_of_another_algorithm() -> None:
 
 
 def test_head_by_digest_that_names_another_is_looked_into() -> None:
-    client, session = manifests(
-        (f"HEAD /v2/a/b/manifests/{OTHER}", stored()), (f"GET /v2/a/b/manifests/{OTHER}", stored())
-    )
+    client, session = manifests((f"HEAD /v2/a/b/manifests/{OTHER}", stored()), (f"GET /v2/a/b/manifests/{OTHER}", stored()))
     with pytest.raises(DigestMismatch):
         client.head("a/b", OTHER)
 
@@ -149,9 +147,7 @@ def test_a_broken_manifest_has_a_digest_all_the_same() -> None:
 
 def test_a_web_page_is_no_manifest() -> None:
     page = b"<html>hello</html>"
-    client, session = manifests(
-        (HEAD, stored(page, None, "text/html")), (GET, stored(page, None, "text/html; charset=utf-8"))
-    )
+    client, session = manifests((HEAD, stored(page, None, "text/html")), (GET, stored(page, None, "text/html; charset=utf-8")))
     with pytest.raises(InvalidManifest):
         client.head("a/b", "1")
 

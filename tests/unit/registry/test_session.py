@@ -689,3 +689,8 @@ def test_unannounced_close_after_an_answer() -> None:
         one = session(fake, retries=0)
         for unused in range(3):
             assert one.request("GET", "/v2/").body == b"ok"
+
+
+def test_s18_settings_show_no_secret() -> None:
+    secret = Settings(username="u", password="secret", token="secret", proxy="http://u:secret@proxy")
+    assert "secret" not in repr(secret)

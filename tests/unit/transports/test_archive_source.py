@@ -166,7 +166,8 @@ def test_layers_are_what_their_first_bytes_say(path: pathlib.Path, name: str, pa
 
 def test_configs_with_a_colon(path: pathlib.Path) -> None:
     config, gzipped, unused = parts(ONE)
-    write_tar(path, [("sha256:abc", config), ("x.tar.gz", gzipped), ("manifest.json", saved(("sha256:abc", ["a:1"], ["x.tar.gz"])))])
+    members = [("sha256:abc", config), ("x.tar.gz", gzipped), ("manifest.json", saved(("sha256:abc", ["a:1"], ["x.tar.gz"])))]
+    write_tar(path, members)
     assert read(path, "a:1").config.digest == Digest.of(config)
 
 
@@ -243,7 +244,7 @@ def test_wrong_blobs_of_a_layout(path: pathlib.Path) -> None:
         ({"index.json": b'{"manifests": [], "manifests": []}'}, InvalidManifest),
         ({"index.json": b'{"manifests": null}'}, OciError),
         ({"index.json": "oci-layout"}, ArchiveError),
-        ({"index.json": images.encode({"manifests": [{"mediaType": "a", "digest": "sha256:../../x", "size": 1}]})}, InvalidManifest),
+        ({"index.json": b'{"manifests": [{"mediaType": "a", "digest": "sha256:../../x", "size": 1}]}'}, InvalidManifest),
     ):
         members: dict[str, Part] = {**dict(layout_members(ONE)), **change}  # type: ignore[dict-item]
         write_tar(path, list(members.items()))

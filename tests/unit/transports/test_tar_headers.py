@@ -50,14 +50,14 @@ def test_the_same_file_has_the_same_header() -> None:
     assert tar_headers.encode(LONG, 9 * GIB) == tar_headers.encode(LONG, 9 * GIB)
 
 
-@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_headers_of_tarfile_are_read(format: int) -> None:
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_headers_of_tarfile_are_read(form: int) -> None:
     info = tarfile.TarInfo("d" * 60 + "/" + "f" * 60)
     info.size = 77
-    last = info.tobuf(format)[-512:]
+    last = info.tobuf(form)[-512:]
     header = tar_headers.decode(last)
     assert (header.size, header.kind) == (77, b"0")
-    if format == tarfile.USTAR_FORMAT:
+    if form == tarfile.USTAR_FORMAT:
         assert header.name == b"d" * 60 + b"/" + b"f" * 60
 
 
