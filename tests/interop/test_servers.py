@@ -50,10 +50,7 @@ def test_pushed_images_are_what_skopeo_pulls(
     name = f"docker://{registry.host}/{repository}"
     assert skopeo.digest(f"{name}:1.0") == digest == skopeo.digest(f"{name}:latest")
     assert sorted(skopeo.tags(name)) == ["1.0", "latest"]
-    assert (
-        skopeo.manifest(f"{name}:1.0")["mediaType"]
-        == images.MEDIA_TYPES[kind]["index" if platforms[1:] else "manifest"]
-    )
+    assert skopeo.manifest(f"{name}:1.0")["mediaType"] == images.MEDIA_TYPES[kind]["index" if platforms[1:] else "manifest"]
     # skopeo verifies every digest that it reads.
     skopeo.copy(f"{name}:1.0", f"dir:{tmp_path / 'copy'}")
     assert (tmp_path / "copy" / "manifest.json").read_bytes() == content.top.data
@@ -75,9 +72,7 @@ def test_layouts_are_the_same_every_time_and_skopeo_reads_them(
 def test_a_layer_holds_what_was_asked_for() -> None:
     one = images.layer({"etc/motd": b"hello\n"}, links={"bin/sh": "busybox"}, compressed=False)
     assert one.diff_id == f"sha256:{hashlib.sha256(one.data).hexdigest()}"
-    listed = (
-        subprocess.run(["tar", "-tf", "-"], input=one.data, capture_output=True, check=True).stdout.decode().split()
-    )
+    listed = subprocess.run(["tar", "-tf", "-"], input=one.data, capture_output=True, check=True).stdout.decode().split()
     assert listed == ["bin/", "etc/", "etc/motd", "bin/sh"]
 
 
@@ -92,9 +87,9 @@ def test_access_log_tells_reads_from_writes(registry: Registry, repository: str)
     assert ("PUT", tag, 201) in answers
     writes = registry.writes_since(mark)
     assert [one.method for one in writes] == ["POST", "PUT"] * 3 + ["PUT"]
-    assert {
-        one.agent for one in registry.requests_since(mark) if one.method == "HEAD" and "/manifests/" in one.target
-    } == {"tester/1"}
+    assert {one.agent for one in registry.requests_since(mark) if one.method == "HEAD" and "/manifests/" in one.target} == {
+        "tester/1"
+    }
     later = registry.mark()
     status, fields, body = registry.request("GET", tag, headers=ACCEPT)
     assert (status, fields["docker-content-digest"]) == (200, digest)
@@ -110,9 +105,7 @@ def test_lines_of_other_kinds_are_no_requests(tmp_path: pathlib.Path) -> None:
     assert access_log.read(log) == [access_log.Request("GET", "/v2/?a=b", 200, 2, "agent/1 (x)")]
 
 
-def test_tls_registry_with_users(
-    registry_tls: Registry, repository: str, skopeo: Skopeo, tmp_path: pathlib.Path
-) -> None:
+def test_tls_registry_with_users(registry_tls: Registry, repository: str, skopeo: Skopeo, tmp_path: pathlib.Path) -> None:
     digests = images.make_layout(tmp_path / "layout")
     name = f"docker://{registry_tls.host}/{repository}:latest"
     with pytest.raises(process.ServerFailed, match="unauthorized|authentication required"):
@@ -269,6 +262,16 @@ def test_engines_pull_and_run(
     assert f"{name}@{digest}" in podman.inspect(f"{name}:1")["RepoDigests"]
     assert podman.run_container(f"{name}:1") == f"hello {kind}"
     assert podman.run_container(f"{name}:1", "/bin/sh", "-c", "echo $((6 * 7))") == "42"
+
+
+def test_a_daemon_leaves_nothing(registry: Registry, repository: str, busybox_cache: pathlib.Path) -> None:
+    images.push(registry, repository, runnable.runnable(busybox_cache, ["amd64"]), ["1"])
+    with Dockerd() as daemon:
+        # The host's network is what a daemon does not unmount by itself.
+        assert daemon.run_container(f"{registry.host}/{repository}:1", network="host") == runnable.GREETING
+        directory = daemon.directory
+    assert not directory.exists()
+    assert not background.alive(daemon.pid)
 
 
 def test_busybox_is_of_its_architecture(busybox_cache: pathlib.Path) -> None:

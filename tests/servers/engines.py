@@ -53,8 +53,10 @@ class Dockerd:
             # fmt: on
             environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
             child = Child(command, self.directory, "dockerd", environment)
-            child.wait_ready(self._answers)
+            # Called last: a container with the host's network leaves a mount behind.
+            stack.callback(self._unmount)
             stack.callback(child.stop)
+            child.wait_ready(self._answers)
             self.pid = child.pid
             self._stack = stack.pop_all()
         return self
@@ -81,9 +83,15 @@ class Dockerd:
         answer: dict[str, Any] = json.loads(self.run("image", "inspect", image))[0]
         return answer
 
-    def run_container(self, image: str, *command: str) -> str:
-        """Start a container with no network, wait for its end, remove it, and return what it printed."""
-        return self.run("run", "--rm", "--network=none", image, *command)
+    def run_container(self, image: str, *command: str, network: str = "none") -> str:
+        """Start a container, wait for its end, remove it, and return what it printed. Networks: ``none``, ``host``."""
+        return self.run("run", "--rm", f"--network={network}", image, *command)
+
+    def _unmount(self) -> None:
+        mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        for place in reversed([line.split()[1] for line in mounts]):
+            if place.startswith(f"{self.directory}/"):
+                run(["umount", place])
 
     def _answers(self) -> bool:
         command = ["docker", "--host", self.host, "version", "--format", "{{.Server.Version}}"]

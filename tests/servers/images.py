@@ -5,7 +5,7 @@
 
 app = image("linux/amd64", [layer({"hello": b"world"})])
 both = index([app, image("linux/arm64/v8", [layer({"hello": b"world"})])])
-write_layout("/tmp/app", {"1.0": both})
+write_layout("app", {"1.0": both})
 digest = push(registry, "team/app", both, tags=["1.0"])
 """
 

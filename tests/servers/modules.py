@@ -10,7 +10,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 NAMESPACE = "longshore.oci"
@@ -41,19 +40,21 @@ class ModuleRunner:
 
     def __call__(self, name: str, /, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         """Run ``longshore.oci.NAME`` with these options by itself, and return what it prints."""
-        arguments = {
-            **options,
-            "_ansible_check_mode": check,
-            "_ansible_diff": diff,
-            "_ansible_remote_tmp": str(self.home),
-        }
-        target = f"ansible_collections.{NAMESPACE}.plugins.modules.{name}"
-        done = self._run([sys.executable, "-m", target], json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+        done = self._run(self.command(name), self.arguments(check, diff, **options))
         lines = done.stdout.strip().splitlines()
         if not lines or not lines[-1].startswith("{"):
             raise ModuleFailed(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
         result: dict[str, Any] = json.loads(lines[-1])
         return result
+
+    def command(self, name: str) -> list[str]:
+        """The command that runs ``longshore.oci.NAME`` with the `arguments` on its standard input."""
+        return [sys.executable, "-m", f"ansible_collections.{NAMESPACE}.plugins.modules.{name}"]
+
+    def arguments(self, check: bool = False, diff: bool = False, **options: Any) -> str:
+        """What a module reads from its standard input."""
+        internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": str(self.home)}
+        return json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **internal}})
 
     def ansible(
         self, name: str, /, check: bool = False, diff: bool = False, arguments: str | None = None, **options: Any
@@ -76,9 +77,10 @@ class ModuleRunner:
         result.setdefault("failed", "FAILED" in head)
         return result
 
-    def _run(self, command: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
+    def whole_environment(self) -> dict[str, str]:
+        """The environment of what it runs: nobody's settings, and `environment` over all."""
         kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(_DROPPED)}
-        environment: Mapping[str, str] = {
+        return {
             **kept,
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
@@ -89,10 +91,12 @@ class ModuleRunner:
             "ANSIBLE_NOCOLOR": "true",
             **self.environment,
         }
+
+    def _run(self, command: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             input=stdin,
-            env=environment,
+            env=self.whole_environment(),
             cwd=self.home,
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .errors import DigestMismatch, InvalidDigest, SizeMismatch
+from .streams import Readable
 from .text import sanitise
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ CHUNK = 256 * 1024
 class Hasher(Protocol):
     """What hashlib's objects offer."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes, /) -> None:
+        """Take ``data`` in."""
 
-    def hexdigest(self) -> str: ...
+    def hexdigest(self) -> str:
+        """The digest of all that was taken in."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,6 @@ class Digest:
 def mismatch(what: str, wanted: Digest, found: Digest) -> DigestMismatch:
     """The error that names both digests."""
     return DigestMismatch(f"digest mismatch of {what}: expected {wanted}, the bytes received have {found}")
-
-
-class Readable(Protocol):
-    """A stream of bytes: at most ``size`` of them, ``b""`` only at the end."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class VerifyingReader:

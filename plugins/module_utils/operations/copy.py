@@ -47,10 +47,11 @@ def _item(entry: Entry, places: Places) -> Item:
         destination, name = table.open_destination(location, places)
         if entry.additional_tags and location.transport != DOCKER:
             raise InvalidInput(f"additional_tags go with a registry, not with {location.transport}:")
+        expected = location.reference().digest if location.transport == DOCKER else None
         names = list(dict.fromkeys([name, *map(check_tag, entry.additional_tags)]))
     except OciError as exc:
         raise exc.about(f"{entry.src} to {entry.dest}") from None
-    return Item(source, destination, names, entry.src, entry.dest, entry.wish)
+    return Item(source, destination, names, entry.src, entry.dest, entry.wish, expected)
 
 
 def _refuse_collisions(items: Sequence[Item]) -> None:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 
 from ..model.digest import Digest
-from ..model.errors import BlobUnknown
+from ..model.errors import BlobUnknown, OciError
 from ..transports.base import ImageDestination, ImageSource
 from .plan import ImagePlan, Node
 from .scheduler import Job, Scheduler
@@ -47,7 +48,11 @@ class _ImageWork:
         self._scheduler.add(Job(partial(self._end, last), last, tolerant=True))
 
     def _end(self, last: list[Job]) -> None:
-        self._plan.error = next((job.error for job in last if job.error is not None), None)
+        error = next((job.error for job in last if job.error is not None), None)
+        if isinstance(error, OciError):
+            # A copy: the images that share a blob share the error of its transfer too.
+            error = copy(error).about(self._plan.item.src)
+        self._plan.error = error
 
     def _tops(self, root: Node, names: list[str]) -> Job:
         """The root with its first name, which is written last of all; further names after it."""

@@ -106,21 +106,22 @@ def perform(items: Sequence[Item], places: Places, how: How, keep: Collection[st
     outcome so far as its facts.
     """
     destinations = places.open_destinations()
+    # A destination knows what was written to it; an image that it held already, unchanged, stays too.
+    kept = None if keep is None else {*keep, *(name for item in items for name in item.names)}
     committed = False
     try:
         outcome = copy_images(items, how)
         if outcome.error is None:
-            if keep is not None:
-                names = {name for item in items for name in item.names}
+            if kept is not None:
                 outcome.dropped = {
                     name: str(digest)
                     for destination in destinations
                     for name, digest in destination.held().items()
-                    if name not in names and name not in keep
+                    if name not in kept
                 }
             if not how.check:
                 for destination in destinations:
-                    destination.commit(keep)
+                    destination.commit(kept)
             committed = True
     finally:
         if not committed:

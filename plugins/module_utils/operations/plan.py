@@ -46,6 +46,8 @@ class Item:
     src: str
     dest: str
     wish: Wish = Wish()
+    #: The digest that the user wrote behind the destination: nothing else may be written there.
+    expected: Digest | None = None
 
 
 @dataclass(eq=False)
@@ -137,14 +139,14 @@ class _Planner:
         digest = self._source.resolve()
         plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
         if not wish.platforms:
-            plan.digest = digest
+            self._settle(digest)
             if not plan.names_to_set and not wish.referrers:
                 return
         root = None
         if wish.platforms or plan.names_to_set:
             root = self._source.manifest(digest)
             root, kept = self._selected(root)
-            plan.digest = root.digest
+            self._settle(root.digest)
             if plan.names_to_set:
                 self._fresh = not any(plan.before.values()) and self._destination.is_empty()
                 plan.root = Node(root, missing=not self._has(root.digest))
@@ -153,6 +155,12 @@ class _Planner:
         if wish.referrers:
             # Those of the image as the source has it: what signs a whole index does not sign a stripped one.
             self._later(partial(self._referrers, digest, 0))
+
+    def _settle(self, digest: Digest) -> None:
+        item = self._plan.item
+        if item.expected not in (None, digest):
+            raise InvalidInput(f"is {digest}, and not {item.expected} as the destination {item.dest} says")
+        self._plan.digest = digest
 
     def _selected(self, root: AnyManifest) -> tuple[AnyManifest, tuple[Descriptor, ...] | None]:
         if not self._wish.platforms:

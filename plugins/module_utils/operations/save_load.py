@@ -40,7 +40,8 @@ def save(images: Sequence[str], path: str, wish: Wish, append: bool, places: Pla
             destination, stored = table.open_destination(Location(place.transport, f"{place.details}:{name}"), places)
             items.append(Item(table.open_source(location, places), destination, [stored], text, name, wish))
         taken[name] = text
-    outcome = perform(items, places, how, None if append else ())
+    # Into a layout several tasks may save at once: it never loses what another one put there.
+    outcome = perform(items, places, how, None if append or place.transport == "oci" else ())
     return {**outcome.facts(), "path": path, "diff": outcome.diff()}
 
 
@@ -103,7 +104,7 @@ def _target(dest: str, name: str, count: int) -> str:
     location = table.parse(dest)
     if location.transport != DOCKER:
         raise InvalidInput(
-            f"dest is a registry with an optional path, not {location.transport}: ({sanitise(dest)}); use image_copy for other places"
+            f"dest is a registry with an optional path, and not {sanitise(dest)}: image_copy goes to other places"
         )
     base = location.details.rstrip("/")
     if name.startswith("@") or (is_tag(name) and "/" not in name):

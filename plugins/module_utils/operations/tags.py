@@ -22,6 +22,7 @@ from .untag import remove_tags
 
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
+
 @dataclass(frozen=True)
 class Query:
     """Which tags are listed, in which order, and how much of each."""

@@ -19,10 +19,9 @@ from .uploads import Uploads
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable
 
+    from ..model.streams import OpenBlob
     from .blobs import Download
-    from .route import Source
     from .session import Session
 
 
@@ -75,7 +74,7 @@ class RegistryClient:
         return self._blobs.read(repository, descriptor, limit)
 
     def upload_blob(
-        self, repository: str, descriptor: Descriptor, open_blob: Callable[[], Source], mount_from: str | None = None
+        self, repository: str, descriptor: Descriptor, open_blob: OpenBlob, mount_from: str | None = None
     ) -> str:
         """Store a blob: ``mounted`` from the repository ``mount_from``, else ``uploaded`` from what ``open_blob`` gives."""
         how = self._uploads.upload(repository, descriptor, open_blob, mount_from)

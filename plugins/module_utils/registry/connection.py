@@ -29,17 +29,23 @@ INTERIM_LIMIT = 16
 class Socket(Protocol):
     """What is used of sockets: plain ones, TLS ones, and TLS inside of TLS."""
 
-    def send(self, data: Any, /) -> int: ...
+    def send(self, data: Any, /) -> int:
+        """Send some of ``data``; how much."""
 
-    def recv(self, size: int, /) -> bytes: ...
+    def recv(self, size: int, /) -> bytes:
+        """At most ``size`` bytes."""
 
-    def recv_into(self, buffer: Any, /) -> int: ...
+    def recv_into(self, buffer: Any, /) -> int:
+        """Fill ``buffer`` as far as bytes are there; how far."""
 
-    def settimeout(self, seconds: float | None, /) -> None: ...
+    def settimeout(self, seconds: float | None, /) -> None:
+        """How long each call may take."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """The descriptor."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close it."""
 
 
 class Pace:

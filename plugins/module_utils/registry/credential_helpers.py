@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from ..model.errors import InvalidInput, MissingRequirement, OciError
@@ -41,28 +42,16 @@ def ask(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> tupl
         warnings.simplefilter("ignore")
         store: Any = Store(helper)
 
-    def execute(command: str, data: bytes) -> bytes:
-        # The package's own waits for ever, and lets the program write into our standard error.
-        try:
-            arguments = [store.exe, command]
-            return subprocess.run(arguments, input=data, capture_output=True, timeout=timeout, check=True).stdout
-        except subprocess.CalledProcessError as exc:
-            words = (exc.stdout or exc.stderr or b"").decode("utf-8", "replace").strip()
-            if "credentials not found in native keychain" in words:
-                raise CredentialsNotFound(words) from None
-            raise StoreError(words or f"it ended with status {exc.returncode}") from None
-
-    store._execute = execute
     if store.exe is None:
         raise OciError(f"{source} cannot be asked: there is no program {store.program} in the PATH")
     try:
-        answer = store.get(server)
+        answer = _within(timeout, store.get, server)
         username, secret = answer["Username"], answer["Secret"]
     except CredentialsNotFound:
         return None
     except StoreError as exc:
         raise OciError(f"{source} failed: {shown(exc, 200)}") from None
-    except subprocess.TimeoutExpired:
+    except _TooLong:
         raise OciError(f"{source} gave no answer in {timeout:.0f} seconds") from None
     except OSError as exc:
         raise OciError(f"{source} cannot be started: {exc.strerror}") from None
@@ -72,3 +61,28 @@ def ask(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> tupl
     if not isinstance(username, str) or not isinstance(secret, str):
         raise OciError(f"{source} gave an answer that is no credential")
     return username, secret
+
+
+class _TooLong(Exception):
+    """The time was up."""
+
+
+def _within(timeout: float, ask_store: Callable[[str], Any], server: str) -> Any:
+    """What ``ask_store(server)`` gives or raises. The package waits for ever, so it is left waiting in a thread."""
+    answers: list[Any] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            answers.append(ask_store(server))
+        except Exception as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise _TooLong
+    return answers[0]

@@ -72,9 +72,9 @@ class CredentialStore:
     """
 
     def __init__(
-        self, auth_file: str | None = None, *, environ: Mapping[str, str] = os.environ, home: str | None = None
+        self, auth_file: str | None = None, *, environ: Mapping[str, str] | None = None, home: str | None = None
     ) -> None:
-        self._environ = environ
+        self._environ = environ = os.environ if environ is None else environ
         self._home = home if home is not None else environ.get("HOME") or os.path.expanduser("~")
         self._auth_file = auth_file
         self._lock = threading.RLock()

@@ -134,7 +134,7 @@ def _tls_in_tls(sock: ssl.SSLSocket, context: ssl.SSLContext, host: str) -> Any:
 
 def _through_socks(origin: Origin, proxy: Proxy, timeout: float) -> Any:
     try:
-        import socks  # type: ignore[import-untyped]
+        import socks
     except ImportError:
         raise MissingRequirement(f"the {proxy.name} needs the Python library PySocks") from None
     kind = socks.PROXY_TYPE_SOCKS5 if proxy.scheme.startswith("socks5") else socks.PROXY_TYPE_SOCKS4

@@ -21,7 +21,7 @@ ERROR_LIMIT = 64 * 1024
 _HINTS = {
     405: "the registry does not allow this: it may be read-only, or deletion may not be enabled",
     407: "the proxy wants a user and a password",
-    413: "something in front of the registry limits the size of request bodies: raise that limit, or set 'chunk_size'",
+    413: "something in front of the registry limits the size of request bodies: raise that limit there",
     507: "the registry's storage is full",
 }
 

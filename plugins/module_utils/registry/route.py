@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Union
 
 from ..model.digest import CHUNK
 from ..model.errors import Cancelled, InvalidInput, NetworkError, OciError, SizeMismatch
+from ..model.streams import BlobStream
 from ..model.text import shown
 from .connection import MINIMUM_RATE, RATE_WINDOW, Connection
 from .dial import Proxy, dial
@@ -41,21 +42,15 @@ _CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _COMMON = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n"
 
 
-class Source(Protocol):
-    """The bytes of a body being sent."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
 class Body(Protocol):
     """A body too large for memory. ``open`` gives it anew from its first byte, for every try."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Bytes it has."""
 
-    def open(self) -> Source: ...
+    def open(self) -> BlobStream:
+        """It, from its first byte."""
 
 
 Payload = Union[bytes, Body, None]

@@ -44,13 +44,16 @@ class Reply(Protocol):
     """What we read of an answer of the token server. ``headers`` has a ``get``."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The HTTP status."""
 
     @property
-    def headers(self) -> Any: ...
+    def headers(self) -> Any:
+        """The header fields."""
 
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """The body, as far as it was read."""
 
 
 #: Sends method, URL, headers and body to a token server, with the session's retries, and gives any answer back. It must
@@ -83,7 +86,7 @@ class Authenticator:
         send: Send,
         *,
         clock: Callable[[], float] = time.monotonic,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._origin = origin
         self._host = host
@@ -91,7 +94,7 @@ class Authenticator:
         self._store = store
         self._send = send
         self._clock = clock
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
         self._given = _given(settings)
         self._cache = TokenCache(clock)
         self._lock = threading.Lock()

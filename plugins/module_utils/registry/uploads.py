@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..model.descriptor import Descriptor
 from ..model.digest import CHUNK, VerifyingReader
 from ..model.errors import AccessDenied, NetworkError, OciError, RateLimited, RegistryError
+from ..model.streams import BlobStream, OpenBlob
 from . import scopes
 from .answers import content_digest
 from .blobs import Blobs
@@ -38,12 +38,6 @@ _GARBLED_CODES = frozenset(("DIGEST_INVALID", "SIZE_INVALID"))
 _PAUSE = 2.0
 
 
-class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
 class Uploads:
     """Writes blobs to one registry. Thread-safe."""
 
@@ -53,7 +47,7 @@ class Uploads:
         self._first: set[str] = set()
 
     def upload(
-        self, repository: str, descriptor: Descriptor, open_blob: Callable[[], _Stream], mount_from: str | None = None
+        self, repository: str, descriptor: Descriptor, open_blob: OpenBlob, mount_from: str | None = None
     ) -> str:
         """Store a blob: ``mounted`` from the repository ``mount_from`` of the same registry, else ``uploaded``.
 
@@ -228,7 +222,7 @@ def _may_help(exc: OciError, count: int) -> bool:
 class _Source:
     """The body of a PUT: the blob, verified as it passes, opened anew for every try."""
 
-    def __init__(self, name: str, descriptor: Descriptor, open_blob: Callable[[], _Stream]) -> None:
+    def __init__(self, name: str, descriptor: Descriptor, open_blob: OpenBlob) -> None:
         self._name = name
         self._descriptor = descriptor
         self._open_blob = open_blob
@@ -254,7 +248,7 @@ class _Source:
 
 
 class _Verified:
-    def __init__(self, source: _Source, stream: _Stream, descriptor: Descriptor) -> None:
+    def __init__(self, source: _Source, stream: BlobStream, descriptor: Descriptor) -> None:
         self._source = source
         self._stream = stream
         self._reader = VerifyingReader(stream, descriptor.digest, descriptor.size)

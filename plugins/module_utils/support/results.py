@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -48,7 +49,7 @@ def plain(value: Any, secrets: Iterable[str] = ()) -> Any:
     if value is None or isinstance(value, (bool, int)) and not isinstance(value, Enum):
         return value
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
+        return value if math.isfinite(value) else None
     if isinstance(value, Verbatim):
         return str.__str__(value)
     if isinstance(value, bytes):

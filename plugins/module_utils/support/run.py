@@ -46,7 +46,7 @@ def run(module: AnsibleModule, verb: Verb) -> NoReturn:
     except OciError as exc:
         failure = _known(exc)
     except ImportError as exc:
-        library = (exc.name or str(exc)).split(".")[0]
+        library = (exc.name or str(exc)).partition(".")[0]
         failure = {"msg": missing_required_lib(library), "exception": traceback.format_exc()}
     except KeyboardInterrupt:
         failure = _known(Cancelled("stopped at once, before what was begun could be undone"))

@@ -23,7 +23,7 @@ from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descr
 from ..model.text import sanitise
 from . import compressed, docker_manifest, files, layout_index
 from .docker_manifest import SavedImage
-from .layout_files import INDEX_LIMIT, referrer_descriptor
+from .layout_files import INDEX_LIMIT, as_digest, referrer_descriptor
 from .tar_reader import Member, Tar
 
 #: Indexes in indexes in indexes (R1.20).
@@ -88,16 +88,22 @@ class Content(ABC):
             return list(self._subjects.get(digest, []))
 
     def _by_subject(self) -> dict[Digest, list[Descriptor]]:
-        found: dict[Digest, list[Descriptor]] = {}
-        for digest in dict.fromkeys(entry.digest for entry in self.index().manifests):
+        found: dict[Digest, dict[Digest, Descriptor]] = {}
+        for entry in self.index().manifests:
+            if entry.media_type not in media_types.MANIFESTS:
+                continue
             try:
-                manifest = self.manifest(digest)
+                manifest = self.manifest(entry.digest)
             except NotFound:
                 # Listed and not there: it refers to nothing that could be copied.
                 continue
             if manifest.subject is not None:
-                found.setdefault(manifest.subject.digest, []).append(referrer_descriptor(manifest))
-        return found
+                found.setdefault(manifest.subject.digest, {})[manifest.digest] = referrer_descriptor(manifest)
+            # distribution-spec, "Referrers Tag Schema": sha256-<hex> names the list for a registry without the API.
+            tagged = as_digest(entry.annotations.get(layout_index.REF_NAME, "").replace("-", ":", 1))
+            if tagged is not None and isinstance(manifest, Index):
+                found.setdefault(tagged, {}).update((one.digest, one) for one in manifest.manifests)
+        return {subject: list(ones.values()) for subject, ones in found.items()}
 
     def close(self) -> None:
         """Close the file."""
@@ -296,4 +302,3 @@ def open_content(path: str, what: str, temporary: str | None = None) -> Content 
     except OciError:
         tar.close()
         raise
-

@@ -186,12 +186,15 @@ class ArchiveDestination(ImageDestination):
         old = self._old
         return old is None or all(old.member(digest) is not None for digest in self._blobs)
 
-    def _find(self, digest: Digest) -> AnyManifest | None:
-        blob = self._blobs.get(digest)
+    def _find(self, entry: Descriptor) -> AnyManifest | None:
+        if entry.media_type not in media_types.MANIFESTS:
+            return None
+        blob = self._blobs.get(entry.digest)
         if blob is not None and blob.done:
-            return parse_manifest(self._writer.read(blob.slot), digest=digest, what=f"manifest {digest}")
+            what = f"manifest {entry.digest}"
+            return parse_manifest(self._writer.read(blob.slot), entry.media_type, entry.digest, what)
         try:
-            return self._old.manifest(digest) if self._old is not None else None
+            return self._old.manifest(entry.digest) if self._old is not None else None
         except NotFound:
             return None
 
@@ -199,16 +202,20 @@ class ArchiveDestination(ImageDestination):
         """Copy what the entries need and only the old archive has."""
         manifests: dict[Digest, AnyManifest] = {}
         blobs: dict[Digest, Descriptor] = {}
-        waiting = [entry.digest for entry in entries]
+        waiting = list(entries)
         while waiting:
-            digest = waiting.pop()
-            manifest = self._find(digest) if digest not in manifests else None
-            if manifest is None:
-                # Seen before, or a part that was left out of an index.
+            entry = waiting.pop()
+            if entry.digest in manifests:
                 continue
-            manifests[digest] = manifest
+            manifest = self._find(entry)
+            if manifest is None:
+                # A part that was left out of an index, or something else than a manifest that is listed in one.
+                if self._old is not None and self._old.member(entry.digest) is not None:
+                    blobs[entry.digest] = entry
+                continue
+            manifests[entry.digest] = manifest
             if isinstance(manifest, Index):
-                waiting += [child.digest for child in manifest.manifests]
+                waiting += manifest.manifests
             else:
                 parts = (manifest.config, *manifest.layers)
                 blobs.update((blob.digest, blob) for blob in parts if self._is_needed(blob))

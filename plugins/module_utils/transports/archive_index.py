@@ -13,8 +13,8 @@ from ..model.manifest import AnyManifest, Index, Manifest
 from . import archive_names, docker_manifest, layout_index
 from .docker_manifest import SavedImage
 
-#: The manifest of a digest, None if it is neither written nor in the old archive.
-Find = Callable[[Digest], "AnyManifest | None"]
+#: The manifest that a descriptor names, None if it is neither written nor in the old archive, or is no manifest.
+Find = Callable[[Descriptor], "AnyManifest | None"]
 _DEPTH = 3
 
 
@@ -71,7 +71,7 @@ def _with_referrers(
     else:
         reachable: set[Digest] = set()
         for entry in entries:
-            _reach(entry.digest, reachable, find)
+            _reach(entry, reachable, find)
         kept = []
         waiting = old
         # A referrer may have referrers of its own, listed before it.
@@ -82,25 +82,25 @@ def _with_referrers(
             for entry in waiting:
                 if _subject(entry, find) in reachable:
                     kept.append(entry)
-                    _reach(entry.digest, reachable, find)
+                    _reach(entry, reachable, find)
             waiting = rest
     present = {entry.digest for entry in (*entries, *kept)}
     new = {entry.digest: entry for entry in written if entry.digest not in present}
     return [*entries, *kept, *(new[digest] for digest in sorted(new, key=str))]
 
 
-def _reach(digest: Digest, found: set[Digest], find: Find, depth: int = 0) -> None:
-    if digest in found or depth > _DEPTH:
+def _reach(entry: Descriptor, found: set[Digest], find: Find, depth: int = 0) -> None:
+    if entry.digest in found or depth > _DEPTH:
         return
-    found.add(digest)
-    manifest = find(digest)
+    found.add(entry.digest)
+    manifest = find(entry)
     if isinstance(manifest, Index):
         for child in manifest.manifests:
-            _reach(child.digest, found, find, depth + 1)
+            _reach(child, found, find, depth + 1)
 
 
 def _subject(entry: Descriptor, find: Find) -> Digest | None:
-    manifest = find(entry.digest)
+    manifest = find(entry)
     return manifest.subject.digest if manifest is not None and manifest.subject is not None else None
 
 
@@ -112,7 +112,7 @@ def saved_images(entries: Iterable[Descriptor], find: Find, holds: Callable[[Dig
     found: dict[Digest, tuple[SavedImage, dict[str, None]]] = {}
     given: set[str] = set()
     for entry in entries:
-        image = _image(find(entry.digest), find) if layout_index.is_image(entry) else None
+        image = _image(find(entry), find) if layout_index.is_image(entry) else None
         if image is None or not all(holds(blob.digest) for blob in (image.config, *image.layers)):
             continue
         if image.digest not in found:
@@ -130,7 +130,7 @@ def _image(manifest: AnyManifest | None, find: Find, depth: int = 0) -> Manifest
         return manifest if manifest is not None and manifest.is_image else None
     offers = [entry for entry in manifest.manifests if layout_index.is_image(entry)]
     for entry in sorted(offers, key=_rank):
-        image = _image(find(entry.digest), find, depth + 1) if depth < _DEPTH else None
+        image = _image(find(entry), find, depth + 1) if depth < _DEPTH else None
         if image is not None:
             return image
     return None

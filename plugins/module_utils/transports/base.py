@@ -6,25 +6,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import AnyManifest
+from ..model.streams import BlobStream, OpenBlob
 
-
-class BlobStream(Protocol):
-    """Bytes of one blob. ``read(size)`` gives at most ``size`` bytes and ``b""`` only at the end; raises OciError."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
-#: Opens one blob from its first byte; may be called again when a transfer has to start over.
-OpenBlob = Callable[[], BlobStream]
+__all__ = ("BlobStream", "Capabilities", "ImageDestination", "ImageSource", "OpenBlob")
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import lzma
 import os
 import tempfile
 import zlib
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from ..model.digest import CHUNK
 from ..model.errors import ArchiveError, MissingRequirement, StorageError
+from ..model.streams import Readable
 from ..model.text import sanitise
 from . import files
 
@@ -28,10 +29,6 @@ _ZSTD_WINDOW = 128 * 1024 * 1024
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 #: Bytes that `kind` needs to see.
 MAGIC_SIZE = 6
-
-
-class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def kind(start: bytes) -> str | None:
@@ -55,7 +52,7 @@ def unpack(handle: int, name: str, directory: str | None, what: str) -> int:
             target.close()
 
 
-def _pump(stream: _Stream, source: IO[bytes], target: IO[bytes], what: str) -> None:
+def _pump(stream: Readable, source: IO[bytes], target: IO[bytes], what: str) -> None:
     out = 0
     while True:
         data = _read(stream, what)
@@ -67,7 +64,7 @@ def _pump(stream: _Stream, source: IO[bytes], target: IO[bytes], what: str) -> N
         target.write(data)
 
 
-def _read(stream: _Stream, what: str) -> bytes:
+def _read(stream: Readable, what: str) -> bytes:
     try:
         return stream.read(CHUNK)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as exc:
@@ -79,7 +76,7 @@ def _read(stream: _Stream, what: str) -> bytes:
         raise StorageError(f"cannot read {what}: {exc.strerror}") from exc
 
 
-def _opened(source: IO[bytes], name: str, what: str) -> _Stream:
+def _opened(source: IO[bytes], name: str, what: str) -> Readable:
     if name == "gzip":
         return gzip.GzipFile(fileobj=source, mode="rb")
     if name == "bzip2":
@@ -102,20 +99,21 @@ class _Xz:
 
     def read(self, size: int, /) -> bytes:
         while True:
-            if self._decompressor.eof:
+            current: Any = self._decompressor
+            if current.eof:
                 # Streams may follow each other, with zeros between them.
-                rest = self._decompressor.unused_data.lstrip(b"\0") or self._source.read(CHUNK).lstrip(b"\0")
+                rest = current.unused_data.lstrip(b"\0") or self._source.read(CHUNK).lstrip(b"\0")
                 if not rest:
                     return b""
                 self._decompressor = self._new()
                 data = self._decompressor.decompress(rest, size)
-            elif self._decompressor.needs_input:
+            elif current.needs_input:
                 more = self._source.read(CHUNK)
                 if not more:
                     raise EOFError("it ends before its end was reached")
-                data = self._decompressor.decompress(more, size)
+                data = current.decompress(more, size)
             else:
-                data = self._decompressor.decompress(b"", size)
+                data = current.decompress(b"", size)
             if data:
                 return data
 
@@ -140,4 +138,3 @@ class _Zstd:
         except self._error as exc:
             raise ValueError(str(exc)) from None
         return data
-

@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..model.digest import CHUNK, Readable
+from ..model.digest import CHUNK
 from ..model.errors import ArchiveError, NotFound, StorageError
+from ..model.streams import Readable
 from ..model.text import sanitise, size_words
 
 #: Every temporary file of ours begins like this.

@@ -43,13 +43,13 @@ def image(layers, os="linux", architecture="amd64", **more):
 def index(*entries):
     """An index of (manifest, platform or None, annotations) entries."""
     manifests = []
-    for manifest, platform, annotations in entries:
+    for manifest, platform, notes in entries:
         entry = descriptor_of(manifest).to_json()
         if platform:
             os, architecture = platform.split("/")[:2]
             entry["platform"] = {"os": os, "architecture": architecture}
-        if annotations:
-            entry["annotations"] = annotations
+        if notes:
+            entry["annotations"] = notes
         manifests.append(entry)
     return parse_manifest(serialise({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": manifests}))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from ansible_collections.longshore.oci.plugins.module_utils.model.digest import Digest
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import (
     BlobUnknown,
@@ -19,7 +20,6 @@ from ansible_collections.longshore.oci.plugins.module_utils.model.platform impor
 from ansible_collections.longshore.oci.plugins.module_utils.operations.perform import How, perform
 from ansible_collections.longshore.oci.plugins.module_utils.operations.plan import Item, Wish
 from ansible_collections.longshore.oci.plugins.module_utils.transports.places import Places
-
 from ansible_collections.longshore.oci.tests.unit.operations.memory import Host, Source, described, image, index
 
 BASE = b"base" * 100

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import Cancelled
 from ansible_collections.longshore.oci.plugins.module_utils.operations.scheduler import LARGE, Job, Scheduler
 

@@ -326,7 +326,7 @@ def test_a_helper_gives_identity_tokens_under_the_name_token(tmp_path: Path, hel
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ('sys.stderr.write("keyring is locked"); sys.exit(3)', "keyring is locked"),
+        ('sys.stdout.write("keyring is locked"); sys.exit(3)', "keyring is locked"),
         ("sys.exit(3)", "status 3"),
         ('print("hunter2")', "no credential"),
         ('print("{}")', "no credential"),

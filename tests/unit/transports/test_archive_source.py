@@ -14,6 +14,7 @@ import os
 import pathlib
 import sys
 import tarfile
+from collections.abc import Sequence
 from typing import Any, Union
 
 import pytest
@@ -42,7 +43,7 @@ ONE, TWO, MULTI = images.image("one"), images.image("two"), images.two_platforms
 Part = Union[bytes, str]
 
 
-def write_tar(path: object, members: list[tuple[str, Part]]) -> str:
+def write_tar(path: object, members: Sequence[tuple[str, Part]]) -> str:
     """A tar of files, and, for members that are text, symbolic links."""
     with tarfile.open(str(path), "w") as tar:
         for name, content in members:
@@ -246,7 +247,7 @@ def test_wrong_blobs_of_a_layout(path: pathlib.Path) -> None:
         ({"index.json": "oci-layout"}, ArchiveError),
         ({"index.json": b'{"manifests": [{"mediaType": "a", "digest": "sha256:../../x", "size": 1}]}'}, InvalidManifest),
     ):
-        members: dict[str, Part] = {**dict(layout_members(ONE)), **change}  # type: ignore[dict-item]
+        members: dict[str, Part] = {**dict(layout_members(ONE)), **change}
         write_tar(path, list(members.items()))
         with pytest.raises(error):
             read(path)
@@ -372,7 +373,7 @@ def test_broken_compressed_archives(two_images: str, tmp_path: pathlib.Path, pac
 def test_bombs_are_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
     monkeypatch.setattr(compressed, "_HARMLESS", 1024 * 1024)
     monkeypatch.setattr(compressed, "RATIO", 500)
-    pack = {"xz": lzma.compress, "zstd": packed_with_zstd, "gzip": lambda data: gzip.compress(data)}[tool]
+    pack: Any = {"xz": lzma.compress, "zstd": packed_with_zstd, "gzip": gzip.compress}[tool]
     (tmp_path / "bomb").write_bytes(pack(bytes(64 * 1024 * 1024)))
     with pytest.raises(ArchiveError, match="grows to more than 500 times its size"):
         read(tmp_path / "bomb")

@@ -54,7 +54,7 @@ def test_the_same_file_has_the_same_header() -> None:
 def test_headers_of_tarfile_are_read(form: int) -> None:
     info = tarfile.TarInfo("d" * 60 + "/" + "f" * 60)
     info.size = 77
-    last = info.tobuf(form)[-512:]
+    last = info.tobuf(form)[-512:]  # type: ignore[arg-type]
     header = tar_headers.decode(last)
     assert (header.size, header.kind) == (77, b"0")
     if form == tarfile.USTAR_FORMAT:
