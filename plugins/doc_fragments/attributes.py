@@ -27,10 +27,12 @@ attributes:
     support: full
     platforms: posix
   action_group:
-    description: Use C(group/longshore.oci.registry) in C(module_defaults) to set defaults for all modules.
+    description:
+      - Use C(group/longshore.oci.registry) in C(module_defaults) to set defaults for all modules, such as C(auth_file) or
+        C(parallel).
+      - Use C(group/longshore.oci.one_registry) for the options that only modules with one registry have, such as
+        C(username) or C(ca_path). Modules with two ends have them as C(src_...) and C(dest_...) and are not in it.
     support: full
-    membership:
-      - longshore.oci.registry
 """
 
     READ_ONLY = r"""

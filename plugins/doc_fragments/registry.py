@@ -72,6 +72,11 @@ options:
         V(socks5h://proxy.example.com:1080).
       - Without it the usual environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used.
     type: str
+attributes:
+  action_group:
+    membership:
+      - longshore.oci.registry
+      - longshore.oci.one_registry
 requirements:
   - python >= 3.9
 notes:

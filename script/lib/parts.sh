@@ -35,7 +35,7 @@ declare -A ABOUT=(
     [units-2.16]="ansible-test units, core 2.16, Python 3.10"
     [units-2.18]="ansible-test units, core 2.18, Python 3.11"
     [units-2.20]="ansible-test units, core 2.20, Python 3.12"
-    [units-2.21]="ansible-test units, core 2.21, Python 3.12 and 3.13"
+    [units-2.21]="ansible-test units, core 2.21, Python 3.13"
     [docs]="antsibull-docs lint of every plugin's documentation, references validated"
     [ansible-lint]="ansible-lint, production profile, offline"
     [importer]="galaxy-importer on the built tarball, required tags checked"
@@ -122,7 +122,7 @@ part_registry() {
     run_pytest "$venv" "$tree" tests/interop
 }
 
-# One Python a core, all of them on the newest: Ansible's controller code is what differs between cores, and
+# One Python a core: Ansible's controller code is what differs between cores, and
 # unit-old, unit and unit-new already take the same tests through the oldest, the middle and the newest Python.
 part_units() {
     local tree version pythons
@@ -130,7 +130,7 @@ part_units() {
     2.16) pythons=(3.10) ;;
     2.18) pythons=(3.11) ;;
     2.20) pythons=(3.12) ;;
-    2.21) pythons=(3.12 3.13) ;;
+    2.21) pythons=(3.13) ;;
     *) die "no Pythons are chosen for core $2" ;;
     esac
     tree=$(export_tree "$1")

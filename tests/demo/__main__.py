@@ -61,7 +61,7 @@ def _playbook(name: str, variables: dict[str, Any], environment: dict[str, str])
     """Run a playbook, show what it prints, and return its recap: ok, changed, failed."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
         # Variables go through a file: an argument would be readable in the list of processes.
-        json.dump(variables, extra)
+        json.dump({**variables, "ansible_python_interpreter": sys.executable}, extra)
         extra.flush()
         command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", f"@{extra.name}", str(HERE / name)]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

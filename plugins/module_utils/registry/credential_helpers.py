@@ -31,19 +31,22 @@ def ask(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> tupl
         raise InvalidInput(f"{source} has no valid name: letters, digits, '.', '_' and '-'")
     try:
         from docker.credentials import Store
-        from docker.credentials.errors import CredentialsNotFound, StoreError
+        from docker.credentials.errors import CredentialsNotFound, InitializationError, StoreError
     except ImportError:
         raise MissingRequirement(
             f"{source} can only be asked with the Python package docker, which is not installed"
         ) from None
 
-    with warnings.catch_warnings():
-        # Its warning that the program is missing is our error below.
-        warnings.simplefilter("ignore")
-        store: Any = Store(helper)
-
+    missing = OciError(f"{source} cannot be asked: there is no program docker-credential-{helper} in the PATH")
+    try:
+        with warnings.catch_warnings():
+            # Its warning that the program is missing is our error.
+            warnings.simplefilter("ignore")
+            store: Any = Store(helper)
+    except InitializationError:
+        raise missing from None
     if store.exe is None:
-        raise OciError(f"{source} cannot be asked: there is no program {store.program} in the PATH")
+        raise missing
     try:
         answer = _within(timeout, store.get, server)
         username, secret = answer["Username"], answer["Secret"]

@@ -86,6 +86,11 @@ def _opened(source: IO[bytes], name: str, what: str) -> Readable:
     return _Zstd(source, what)
 
 
+def _state(decompressor: Any) -> tuple[bool, bool]:
+    """Whether a decompressor is at the end of its stream, and whether it needs more bytes to go on."""
+    return bool(decompressor.eof), bool(decompressor.needs_input)
+
+
 class _Xz:
     """The standard library's LZMAFile takes no memory limit."""
 
@@ -99,15 +104,16 @@ class _Xz:
 
     def read(self, size: int, /) -> bytes:
         while True:
-            current: Any = self._decompressor
-            if current.eof:
+            current = self._decompressor
+            at_end, is_hungry = _state(current)
+            if at_end:
                 # Streams may follow each other, with zeros between them.
                 rest = current.unused_data.lstrip(b"\0") or self._source.read(CHUNK).lstrip(b"\0")
                 if not rest:
                     return b""
                 self._decompressor = self._new()
                 data = self._decompressor.decompress(rest, size)
-            elif current.needs_input:
+            elif is_hungry:
                 more = self._source.read(CHUNK)
                 if not more:
                     raise EOFError("it ends before its end was reached")

@@ -327,7 +327,7 @@ def test_a_helper_gives_identity_tokens_under_the_name_token(tmp_path: Path, hel
     ("body", "why"),
     [
         ('sys.stdout.write("keyring is locked"); sys.exit(3)', "keyring is locked"),
-        ("sys.exit(3)", "status 3"),
+        ("sys.exit(3)", "exited with"),
         ('print("hunter2")', "no credential"),
         ('print("{}")', "no credential"),
         ('print(json.dumps({"Username": 1, "Secret": "hunter2"}))', "no credential"),
