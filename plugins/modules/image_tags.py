@@ -147,6 +147,7 @@ EXAMPLES = r"""
     repository: registry.example.com/team/app
     state: absent
     tags: [stable]
+    untag: true  # for registries that cannot remove tags, such as distribution before 3.0
 """
 
 RETURN = r"""

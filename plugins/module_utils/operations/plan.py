@@ -136,16 +136,16 @@ class _Planner:
 
     def _resolve(self) -> None:
         plan, wish = self._plan, self._wish
-        digest = self._source.resolve()
         plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
+        # Where nothing can be as wanted yet the manifest is fetched at once: its digest comes with it.
+        root = None if any(plan.before.values()) else self._source.manifest()
+        digest = root.digest if root else self._source.resolve()
         if not wish.platforms:
             self._settle(digest)
             if not plan.names_to_set and not wish.referrers:
                 return
-        root = None
         if wish.platforms or plan.names_to_set:
-            root = self._source.manifest(digest)
-            root, kept = self._selected(root)
+            root, kept = self._selected(root or self._source.manifest(digest))
             self._settle(root.digest)
             if plan.names_to_set:
                 self._fresh = not any(plan.before.values()) and self._destination.is_empty()

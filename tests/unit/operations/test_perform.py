@@ -127,6 +127,7 @@ def test_a_failed_leader_does_not_take_those_that_would_mount_along():
 
 
 def test_the_name_moves_last_and_not_at_all_after_a_failure():
+    """R1.39"""
     host = Host()
     source, amd, arm, attest = two_platforms()
     dest = host.repository("a")
@@ -186,6 +187,7 @@ def test_a_single_image_for_another_platform_is_refused():
 
 
 def test_further_names_follow_the_first_and_only_those_that_differ_are_written():
+    """R1.46"""
     host = Host()
     source, dest = one(), host.repository("a")
     perform([item(source, dest, "1.0")], Places(), how())
