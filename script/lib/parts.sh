@@ -170,7 +170,7 @@ part_docs() {
     tree=$(export_tree "$1")
     cd "$tree"
     PATH=$venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$(collections_path "$1") \
-        "$venv/bin/antsibull-docs" lint-collection-docs --plugin-docs --validate-collection-refs=all .
+        "$venv/bin/antsibull-docs" lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
     say "docs: clean"
 }
 

@@ -235,6 +235,13 @@ def test_every_document_has_examples() -> None:
     assert [document for document in DOCUMENTS if not has_examples(document)] == ["limits"]
 
 
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_into_the_tree_leads_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    for path in re.findall(r"https://github\.com/longshore/oci/(?:blob|tree)/main/([^)\s>]+)", text):
+        assert (ROOT / path).exists(), path
+
+
 def credential_types(document: str) -> tuple[list[Any], list[Any]]:
     """The inputs and the injectors of the AWX credential types in a document."""
     rows = [yaml.safe_load(block) for block in blocks(document) if not is_playbook(block)]

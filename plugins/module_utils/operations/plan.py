@@ -59,8 +59,6 @@ class Node:
     missing: bool = True
     children: list[Node] = field(default_factory=list)
     blobs: list[Descriptor] = field(default_factory=list)
-    #: Digests among ``blobs`` that the destination has.
-    present: set[Digest] = field(default_factory=set)
 
 
 class ImagePlan:
@@ -72,6 +70,8 @@ class ImagePlan:
         self.before: dict[str, Digest | None] = {}
         self.root: Node | None = None
         self.referrers: list[Node] = []
+        #: Digests of the blobs that the destination has.
+        self.present: set[Digest] = set()
         self.error: BaseException | None = None
 
     @property
@@ -159,7 +159,7 @@ class _Planner:
     def _settle(self, digest: Digest) -> None:
         item = self._plan.item
         if item.expected not in (None, digest):
-            raise InvalidInput(f"is {digest}, and not {item.expected} as the destination {item.dest} says")
+            raise InvalidInput(f"{item.src} is {digest}, and not {item.expected} as the destination {item.dest} says")
         self._plan.digest = digest
 
     def _selected(self, root: AnyManifest) -> tuple[AnyManifest, tuple[Descriptor, ...] | None]:
@@ -195,7 +195,8 @@ class _Planner:
             node.blobs = manifest.blobs()
             if not self._fresh:
                 for blob in node.blobs:
-                    self._later(partial(self._blob, node, blob))
+                    if self._is_new(blob.digest):
+                        self._later(partial(self._blob, blob))
             return node
         if depth >= _NESTING:
             raise InvalidManifest(f"{manifest.digest} nests indexes more than {_NESTING} deep")
@@ -208,9 +209,9 @@ class _Planner:
         if not self._has(child.digest):
             parent.children.append(self._expand(Node(self._source.manifest(child.digest)), None, depth))
 
-    def _blob(self, node: Node, blob: Descriptor) -> None:
+    def _blob(self, blob: Descriptor) -> None:
         if self._destination.has_blob(blob):
-            node.present.add(blob.digest)
+            self._plan.present.add(blob.digest)
 
     def _referrers(self, digest: Digest, depth: int) -> None:
         for descriptor in self._source.referrers(digest):

@@ -49,7 +49,7 @@ class Ledger:
                 key = (id(plan.item.destination), descriptor.digest)
                 transfer = self._transfers.get(key)
                 if transfer is None:
-                    transfer = self._decide(plan, descriptor, descriptor.digest in node.present)
+                    transfer = self._decide(plan, descriptor, descriptor.digest in plan.present)
                     self._transfers[key] = transfer
                     new.append(transfer)
                 elif plan.item.source not in transfer.sources:

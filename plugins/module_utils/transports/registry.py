@@ -65,6 +65,8 @@ class RegistryDestination(ImageDestination):
         self.name = reference.name
         self.mount_host = reference.api_host
         self.mount_repository = reference.repository
+        # Images of one repository share most of their layers: each is asked for once a task.
+        self._known: set[Digest] = set()
 
     def resolve(self, name: str) -> Digest | None:
         found = self._client.head_manifest(self._repository, name)
@@ -74,7 +76,12 @@ class RegistryDestination(ImageDestination):
         return self._client.head_manifest(self._repository, str(digest)) is not None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        return self._client.head_blob(self._repository, descriptor.digest) == descriptor.size
+        if descriptor.digest in self._known:
+            return True
+        found = self._client.head_blob(self._repository, descriptor.digest) == descriptor.size
+        if found:
+            self._known.add(descriptor.digest)
+        return found
 
     def is_empty(self) -> bool:
         return self._client.is_unknown(self._repository)

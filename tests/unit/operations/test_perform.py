@@ -234,3 +234,13 @@ def test_more_images_than_one_window_still_share_blobs(monkeypatch):
     did = perform([item(one_, host.repository(one_.name)) for one_ in sources], Places(), how())
     assert sum(source.opened[Digest.of(BASE)] for source in sources) == 1
     assert would.facts() == did.facts()
+
+
+def test_a_layer_that_platforms_share_is_asked_for_once():
+    host = Host()
+    source, *unused = two_platforms()
+    dest = host.repository("a")
+    perform([item(one(), dest, "older")], Places(), how())
+    host.log.clear()
+    perform([item(source, dest)], Places(), how())
+    assert host.log.count(("has_blob", Digest.of(BASE))) == 1
