@@ -119,6 +119,9 @@ part_registry() {
     local venv tree
     venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
     tree=$(export_tree "$1")
+    # Where secrets may show differs from core to core: test_secrets.py goes through the lowest and the newest.
+    LONGSHORE_ANSIBLE=$(core_venv 2.16)/bin:$(core_venv 2.21)/bin
+    export LONGSHORE_ANSIBLE
     run_pytest "$venv" "$tree" tests/interop
 }
 
