@@ -13,26 +13,27 @@ from ..model.digest import Digest
 from ..model.errors import BlobUnknown, OciError
 from ..transports.base import ImageDestination, ImageSource
 from .plan import ImagePlan, Node
-from .scheduler import Job, Scheduler
+from .scheduler import Group, Job, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer, carry_out
 
 
-def carry_out_all(plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler) -> None:
-    """Do everything in ``plans``, whose transfers ``ledger`` has assigned. An image that fails keeps its error in its
-    plan and leaves the others alone; no name of it has moved then."""
+def carry_out_all(plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler, group: Group) -> None:
+    """Begin to do everything in ``plans``, whose transfers ``ledger`` has assigned; done when the jobs of ``group`` are.
+
+    An image that fails keeps its error in its plan and leaves the others alone; no name of it has moved then."""
     for plan in plans:
         if plan.error is None and not plan.is_empty:
-            _ImageWork(plan, ledger, scheduler).begin()
-    scheduler.wait()
+            _ImageWork(plan, ledger, scheduler, group).begin()
 
 
 class _ImageWork:
     """The jobs of one image."""
 
-    def __init__(self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler) -> None:
+    def __init__(self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler, group: Group) -> None:
         self._plan = plan
         self._ledger = ledger
         self._scheduler = scheduler
+        self._group = group
         self._source = plan.item.source
         self._destination = plan.item.destination
         self._nodes: dict[Digest, Job] = {}
@@ -45,7 +46,7 @@ class _ImageWork:
         # A referrer names its subject, which is there by now: the fallback tag of the referrers schema points at it.
         for node in plan.referrers:
             last.append(self._node(node, None, list(last[:1])))
-        self._scheduler.add(Job(partial(self._end, last), last, tolerant=True))
+        self._scheduler.add(Job(partial(self._end, last), last, tolerant=True, group=self._group))
 
     def _end(self, last: list[Job]) -> None:
         error = next((job.error for job in last if job.error is not None), None)

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from ..model.errors import OciError
@@ -16,11 +15,12 @@ from ..transports.base import ImageDestination
 from ..transports.places import Places
 from .engine import carry_out_all
 from .plan import ImagePlan, Item, plan_image
-from .scheduler import Scheduler
+from .scheduler import Group, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
 
 #: Images whose manifests are held at once: memory does not grow with their number.
 WINDOW = 256
+FIRST_WINDOW = 16
 
 COPIED, UNCHANGED, FAILED = "copied", "unchanged", "failed"
 
@@ -71,7 +71,7 @@ class How:
     check: bool = False
 
 
-def copy_images(items: Iterable[Item], how: How) -> Outcome:
+def copy_images(items: Sequence[Item], how: How) -> Outcome:
     """Bring every item to its destination, without committing it.
 
     An image that fails leaves the others alone and ends up in the outcome as ``failed``. In check mode nothing is
@@ -81,19 +81,24 @@ def copy_images(items: Iterable[Item], how: How) -> Outcome:
     ledger = Ledger()
     scheduler = Scheduler(how.parallel, how.stop)
     try:
-        for window in _windows(items):
-            plans = [plan_image(item, scheduler) for item in window]
-            scheduler.wait()
-            new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in plans]
+        under_way: _Window | None = None
+        for chosen in _windows(items):
+            # Asked for while the images of the window before are on their way.
+            window = _Window([])
+            window.plans = [plan_image(item, scheduler, window.asking) for item in chosen]
+            scheduler.wait(window.asking)
+            window.new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in window.plans]
             if how.check:
-                for transfer in _all(new):
+                for transfer in _all(window.new):
                     transfer.done = transfer.how
             else:
-                _expect(new)
-                carry_out_all(plans, ledger, scheduler)
-            for plan, transfers in zip(plans, new):
-                _account(outcome, plan, transfers)
-            ledger.forget()
+                _expect(window.new)
+                carry_out_all(window.plans, ledger, scheduler, window.doing)
+            if under_way is not None:
+                _finish(under_way, scheduler, ledger, outcome)
+            under_way = window
+        if under_way is not None:
+            _finish(under_way, scheduler, ledger, outcome)
     finally:
         scheduler.close()
     return outcome
@@ -144,10 +149,31 @@ def _raise_failures(outcome: Outcome) -> None:
     raise error
 
 
-def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while window := list(islice(iterator, WINDOW)):
-        yield window
+@dataclass
+class _Window:
+    """Images whose manifests are held at the same time."""
+
+    plans: list[ImagePlan]
+    new: list[list[Transfer]] = field(default_factory=list)
+    asking: Group = field(default_factory=lambda: Group(asks=True))
+    doing: Group = field(default_factory=Group)
+
+
+def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outcome) -> None:
+    scheduler.wait(window.doing)
+    for plan, transfers in zip(window.plans, window.new):
+        _account(outcome, plan, transfers)
+        ledger.release(transfers)
+
+
+def _windows(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    # Few at first, so that transfers begin at once; but what goes into one file has to fit the disk as a whole.
+    size = FIRST_WINDOW if all(item.destination.mount_host for item in items) else WINDOW
+    start = 0
+    while start < len(items):
+        yield items[start : start + size]
+        start += size
+        size = min(size * 2, WINDOW)
 
 
 def _all(new: list[list[Transfer]]) -> list[Transfer]:

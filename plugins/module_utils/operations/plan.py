@@ -19,7 +19,7 @@ from ..model.platform import Platform
 from ..transports.base import ImageDestination, ImageSource
 from . import selection
 from .blobs import read_blob
-from .scheduler import Job, Scheduler
+from .scheduler import Group, Job, Scheduler
 
 _NESTING = 3
 
@@ -62,7 +62,7 @@ class Node:
 
 
 class ImagePlan:
-    """The plan for one image. Filled by jobs of `plan_image`; complete when the scheduler has no more of them."""
+    """The plan for one image. Filled by jobs of `plan_image`; complete when there are no more of them."""
 
     def __init__(self, item: Item) -> None:
         self.item = item
@@ -98,20 +98,21 @@ class ImagePlan:
         return found
 
 
-def plan_image(item: Item, scheduler: Scheduler) -> ImagePlan:
-    """Begin to plan ``item``; the plan is complete once ``scheduler.wait()`` has returned. Errors end up in it."""
+def plan_image(item: Item, scheduler: Scheduler, group: Group) -> ImagePlan:
+    """Begin to plan ``item``; the plan is complete once the jobs of ``group`` are. Errors end up in it."""
     plan = ImagePlan(item)
-    _Planner(plan, scheduler).begin()
+    _Planner(plan, scheduler, group).begin()
     return plan
 
 
 class _Planner:
     """Asks both ends about one image. Every step is a job, so that images, platforms and blobs are asked at once."""
 
-    def __init__(self, plan: ImagePlan, scheduler: Scheduler) -> None:
+    def __init__(self, plan: ImagePlan, scheduler: Scheduler, group: Group) -> None:
         self._plan = plan
         self._wish = plan.item.wish
         self._scheduler = scheduler
+        self._group = group
         self._source = plan.item.source
         self._destination = plan.item.destination
         self._fresh = False
@@ -132,7 +133,7 @@ class _Planner:
             except BaseException as exc:
                 self._plan.error = self._plan.error or exc
 
-        self._scheduler.add(Job(run))
+        self._scheduler.add(Job(run, group=self._group))
 
     def _resolve(self) -> None:
         plan, wish = self._plan, self._wish

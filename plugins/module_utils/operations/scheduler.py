@@ -16,6 +16,17 @@ from ..model.errors import Cancelled
 LARGE = 4 * 1024 * 1024
 
 
+class Group:
+    """Jobs that are waited for together. ``asks``: they only ask, and take turns with jobs that do, so that what is to
+    be done next is known by the time it can be done."""
+
+    __slots__ = ("asks", "open")
+
+    def __init__(self, asks: bool = False) -> None:
+        self.asks = asks
+        self.open = 0
+
+
 class Job:
     """One piece of work: ``run`` is called in a worker once every job in ``needs`` is done.
 
@@ -23,12 +34,18 @@ class Job:
     ``size`` is in bytes moved.
     """
 
-    __slots__ = ("error", "finished", "run", "size", "tolerant", "waiters", "waits")
+    __slots__ = ("error", "finished", "group", "run", "size", "tolerant", "waiters", "waits")
 
     def __init__(
-        self, run: Callable[[], None], needs: Iterable[Job] = (), size: int = 0, tolerant: bool = False
+        self,
+        run: Callable[[], None],
+        needs: Iterable[Job] = (),
+        size: int = 0,
+        tolerant: bool = False,
+        group: Group | None = None,
     ) -> None:
         self.run: Callable[[], None] | None = run
+        self.group = group
         self.size = size
         self.tolerant = tolerant
         self.error: BaseException | None = None
@@ -49,6 +66,8 @@ class Scheduler:
         self._work_waits = threading.Condition(self._lock)
         self._all_done = threading.Condition(self._lock)
         self._small: deque[Job] = deque()
+        self._asking: deque[Job] = deque()
+        self._asked_last = False
         self._large: list[tuple[int, int, Job]] = []
         self._large_running = 0
         self._open = 0
@@ -61,6 +80,8 @@ class Scheduler:
         """Take ``job`` in; it runs as soon as its needs are done. Returns it."""
         with self._lock:
             self._open += 1
+            if job.group is not None:
+                job.group.open += 1
             unfinished = [need for need in job.waits if not need.finished]
             failed = next((need.error for need in job.waits if need.error is not None), None)
             job.waits = unfinished
@@ -72,10 +93,11 @@ class Scheduler:
                 self._ready(job)
         return job
 
-    def wait(self) -> None:
-        """Block until every job added so far, and by them, is finished. Raises Cancelled when the task is stopped."""
+    def wait(self, group: Group | None = None) -> None:
+        """Block until every job (of ``group``) added so far, and by them, is finished. Raises Cancelled when the task
+        is stopped."""
         with self._lock:
-            while self._open:
+            while self._open if group is None else group.open:
                 # Woken now and then so that signals reach the main thread.
                 self._all_done.wait(1.0)
         if self._stop.is_set():
@@ -98,13 +120,15 @@ class Scheduler:
         if job.size > LARGE:
             # The largest first: what is left at the end is short.
             heapq.heappush(self._large, (-job.size, self._order, job))
+        elif job.group is not None and job.group.asks:
+            self._asking.append(job)
         else:
             self._small.append(job)
         self._order += 1
         if self._idle:
             self._work_waits.notify()
         # More jobs than workers that wait for one: those woken above may not have taken theirs yet.
-        if len(self._small) + len(self._large) > self._idle and len(self._threads) < self._parallel:
+        if len(self._small) + len(self._asking) + len(self._large) > self._idle and len(self._threads) < self._parallel:
             thread = threading.Thread(target=self._work, name=f"longshore-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -117,6 +141,10 @@ class Scheduler:
             one.finished = True
             one.run = None
             self._open -= 1
+            if one.group is not None:
+                one.group.open -= 1
+                if not one.group.open:
+                    self._all_done.notify_all()
             for waiter in one.waiters:
                 waiter.waits.remove(one)
                 if one.error is not None and not waiter.tolerant and waiter.error is None:
@@ -135,14 +163,19 @@ class Scheduler:
     def _take(self) -> Job | None:
         while not self._closed:
             if self._stop.is_set():
-                for job in [*self._small, *(entry[2] for entry in self._large)]:
+                for job in [*self._small, *self._asking, *(entry[2] for entry in self._large)]:
                     job.error = Cancelled("stopped before the end")
                     self._finish(job)
                 self._small.clear()
+                self._asking.clear()
                 self._large.clear()
             if self._large and self._large_running < self._large_at_once:
                 self._large_running += 1
                 return heapq.heappop(self._large)[2]
+            if self._asking and not (self._asked_last and self._small):
+                self._asked_last = True
+                return self._asking.popleft()
+            self._asked_last = False
             if self._small:
                 return self._small.popleft()
             self._idle += 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..model.descriptor import Descriptor
@@ -33,6 +34,11 @@ class Transfer:
     #: What it came to; `how` is what was planned.
     done: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried in vain."""
+        return self.job is not None and self.job.finished and not self.done
+
 
 class Ledger:
     """Every blob of one task and where it is or will be. Holds a few hundred bytes a blob, however large it is."""
@@ -48,7 +54,7 @@ class Ledger:
             for descriptor in node.blobs:
                 key = (id(plan.item.destination), descriptor.digest)
                 transfer = self._transfers.get(key)
-                if transfer is None:
+                if transfer is None or transfer.failed:
                     transfer = self._decide(plan, descriptor, descriptor.digest in plan.present)
                     self._transfers[key] = transfer
                     new.append(transfer)
@@ -60,14 +66,12 @@ class Ledger:
         """What `assign` has decided for a blob."""
         return self._transfers[(id(destination), digest)]
 
-    def forget(self) -> None:
-        """Let go of everything but where blobs can be mounted from: the images so far are dealt with."""
-        self._transfers.clear()
-        for key, transfer in list(self._holders.items()):
-            if transfer.how != EXISTING and not transfer.done:
-                del self._holders[key]
+    @staticmethod
+    def release(transfers: Iterable[Transfer]) -> None:
+        """Let go of what these transfers held, which are over; that they were made stays known."""
+        for transfer in transfers:
             transfer.sources.clear()
-            transfer.leader = transfer.job = None
+            transfer.leader = None
 
     def _decide(self, plan: ImagePlan, descriptor: Descriptor, present: bool) -> Transfer:
         source, destination = plan.item.source, plan.item.destination
@@ -76,6 +80,8 @@ class Ledger:
         if not host or not destination.capabilities.mounts:
             return transfer
         holder = self._holders.setdefault((host, descriptor.digest), transfer)
+        if holder.failed:
+            holder = self._holders[(host, descriptor.digest)] = transfer
         if present:
             return transfer
         if holder is not transfer:

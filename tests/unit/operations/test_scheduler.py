@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import Cancelled
-from ansible_collections.longshore.oci.plugins.module_utils.operations.scheduler import LARGE, Job, Scheduler
+from ansible_collections.longshore.oci.plugins.module_utils.operations.scheduler import LARGE, Group, Job, Scheduler
 
 
 @pytest.fixture
@@ -129,3 +129,32 @@ def test_stopping_ends_at_once_and_leaves_no_thread():
         scheduler.wait()
     scheduler.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("longshore-")]
+
+
+def test_those_that_ask_take_turns_with_those_that_do():
+    scheduler = Scheduler(1)
+    order, gate = [], threading.Event()
+    asking = Group(asks=True)
+    scheduler.add(Job(gate.wait))
+    for number in range(3):
+        scheduler.add(Job(lambda number=number: order.append(f"do {number}")))
+        scheduler.add(Job(lambda number=number: order.append(f"ask {number}"), group=asking))
+    gate.set()
+    scheduler.wait(asking)
+    assert order.index("ask 2") <= 4
+    scheduler.wait()
+    scheduler.close()
+    assert [one for one in order if one.startswith("do")] == ["do 0", "do 1", "do 2"]
+
+
+def test_a_group_is_waited_for_by_itself():
+    scheduler = Scheduler(2)
+    gate = threading.Event()
+    group = Group()
+    slow = scheduler.add(Job(gate.wait))
+    quick = scheduler.add(Job(lambda: None, group=group))
+    scheduler.wait(group)
+    assert quick.finished and not slow.finished
+    gate.set()
+    scheduler.wait()
+    scheduler.close()

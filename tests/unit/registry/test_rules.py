@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import io
+import pathlib
+import re
 
 import pytest
 
@@ -16,7 +18,7 @@ from ansible_collections.longshore.oci.plugins.module_utils.model.errors import 
 from ansible_collections.longshore.oci.plugins.module_utils.registry.client import RegistryClient
 from ansible_collections.longshore.oci.plugins.module_utils.registry.meter import Meter
 from ansible_collections.longshore.oci.plugins.module_utils.registry.session import Session
-from ansible_collections.longshore.oci.plugins.module_utils.registry.settings import Settings
+from ansible_collections.longshore.oci.plugins.module_utils.registry.settings import VERSION, Settings
 from ansible_collections.longshore.oci.tests.unit.registry.fake import Fake, by_path, in_turn, raw, reply
 
 DATA = b"layer" * 1000
@@ -82,3 +84,9 @@ def test_r1_45_what_a_registry_says_of_a_manifest_it_refuses_is_shown() -> None:
             client(fake).put_manifest("a", image([b"x"])[0], "1")
         assert caught.value.error_code == "MANIFEST_INVALID"
         assert "\x1b" not in caught.value.message
+
+
+def test_the_version_that_registries_are_told_is_galaxys() -> None:
+    galaxy = pathlib.Path(__file__).parents[3] / "galaxy.yml"
+    found = re.search(r"^version: (\S+)$", galaxy.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None and found.group(1) == VERSION
