@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--username", help="user name for --to; the password is taken from LONGSHORE_PASSWORD or asked for")
     parser.add_argument("--ca-path", help="certificate authority of --to")
     parser.add_argument("--plain-http", action="store_true", help="--to speaks HTTP")
+    parser.add_argument("--image-ca-path", help="certificate authority of the registries of --image")
+    parser.add_argument("--image-plain-http", action="store_true", help="the registries of --image speak HTTP")
     parser.add_argument("--keep", action="store_true", help="keep the archive that the demo saves")
     parser.add_argument("--work", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     return parser
@@ -121,7 +123,8 @@ def _run(arguments: argparse.Namespace) -> int:
             demo_loaded=f"{to}/loaded",
             demo_doomed=doomed,
             demo_archive=str((arguments.work if arguments.keep else directory) / "demo.tar"),
-            demo_src_ca=str(source.ca) if source else None,
+            demo_src_ca=str(source.ca) if source else arguments.image_ca_path,
+            demo_src_plain_http=source is None and arguments.image_plain_http,
             demo_src_username="demo" if source else None,
             demo_src_password=PASSWORD if source else None,
         )
