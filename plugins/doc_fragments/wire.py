@@ -33,6 +33,7 @@ options:
     description:
       - Bytes a second that all transfers of the task together may take, such as V(10M) or V(1500000). K, M and
         G are powers of 1024.
+      - What is received and what is sent count alike, so that a copy from registry to registry goes at half of it.
       - Without it there is no limit.
     type: bytes
   parallel:
