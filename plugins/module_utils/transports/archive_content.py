@@ -23,7 +23,8 @@ from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descr
 from ..model.text import sanitise
 from . import compressed, docker_manifest, files, layout_index
 from .docker_manifest import SavedImage
-from .layout_files import INDEX_LIMIT, as_digest, referrer_descriptor
+from .layout_files import INDEX_LIMIT
+from .layout_referrers import by_subject
 from .tar_reader import Member, Tar
 
 #: Indexes in indexes in indexes (R1.20).
@@ -84,26 +85,8 @@ class Content(ABC):
         """The manifests listed in the index whose subject is ``digest``."""
         with self._lock:
             if self._subjects is None:
-                self._subjects = self._by_subject()
+                self._subjects = by_subject(self.index(), lambda entry: self.manifest(entry.digest))
             return list(self._subjects.get(digest, []))
-
-    def _by_subject(self) -> dict[Digest, list[Descriptor]]:
-        found: dict[Digest, dict[Digest, Descriptor]] = {}
-        for entry in self.index().manifests:
-            if entry.media_type not in media_types.MANIFESTS:
-                continue
-            try:
-                manifest = self.manifest(entry.digest)
-            except NotFound:
-                # Listed and not there: it refers to nothing that could be copied.
-                continue
-            if manifest.subject is not None:
-                found.setdefault(manifest.subject.digest, {})[manifest.digest] = referrer_descriptor(manifest)
-            # distribution-spec, "Referrers Tag Schema": sha256-<hex> names the list for a registry without the API.
-            tagged = as_digest(entry.annotations.get(layout_index.REF_NAME, "").replace("-", ":", 1))
-            if tagged is not None and isinstance(manifest, Index):
-                found.setdefault(tagged, {}).update((one.digest, one) for one in manifest.manifests)
-        return {subject: list(ones.values()) for subject, ones in found.items()}
 
     def close(self) -> None:
         """Close the file."""

@@ -24,7 +24,8 @@ from ..model.text import sanitise
 from . import archive_index, archive_names, docker_manifest, files, layout_index
 from .archive_content import Content, open_content
 from .base import Capabilities, ImageDestination, OpenBlob
-from .layout_files import as_digest, referrer_descriptor
+from .layout_index import as_digest
+from .layout_referrers import referrer_descriptor
 from .tar_writer import Slot, TarWriter
 
 

@@ -20,7 +20,7 @@ from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, parse
 from ..model.text import sanitise
 from . import files
 from .base import BlobStream, Capabilities, ImageDestination, ImageSource, OpenBlob
-from .layout_files import referrer_descriptor
+from .layout_referrers import referrer_descriptor
 from .places import Places
 
 VERSION_FILE = "version"

@@ -19,7 +19,9 @@ from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, descriptor_of
 from ..model.text import sanitise
 from . import files, layout_index
 from .base import BlobStream, Capabilities, ImageDestination, ImageSource, OpenBlob
-from .layout_files import LOCK_FILE, Layout, as_digest, referrer_descriptor
+from .layout_files import LOCK_FILE, Layout
+from .layout_index import as_digest
+from .layout_referrers import referrer_descriptor
 from .places import Places
 
 # What a name may be made of: tags, references and the grammar that image-spec recommends for ref.name.

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 
-from ..model import media_types, strict_json
+from ..model import strict_json
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import ArchiveError, InvalidDigest, InvalidInput, NotFound, SizeMismatch
-from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descriptor_of, parse_manifest
+from ..model.errors import ArchiveError, InvalidInput, NotFound, SizeMismatch
+from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, parse_manifest
 from ..model.text import sanitise
 from . import files, layout_index
+from .layout_referrers import by_subject
 
 #: Largest index.json we read, in bytes: as for every index (R1.18).
 INDEX_LIMIT = MANIFEST_LIMIT
@@ -90,46 +91,8 @@ class Layout:
         """The manifests of the index, and of the fallback tag's index, whose subject is ``digest``."""
         index = self.index()
         if self._subjects is None or self._subjects[0] is not index:
-            self._subjects = index, self._by_subject(index)
+            self._subjects = index, by_subject(index, self._listed)
         return list(self._subjects[1].get(digest, []))
 
-    def _by_subject(self, index: Index) -> dict[Digest, list[Descriptor]]:
-        found: dict[Digest, dict[Digest, Descriptor]] = {}
-        for entry in {entry.digest: entry for entry in index.manifests}.values():
-            if entry.media_type not in media_types.MANIFESTS:
-                continue
-            try:
-                manifest = self.manifest(entry.digest, entry.media_type, entry.size)
-            except NotFound:
-                # A sparse layout: an entry whose content was left out refers to nothing that could be copied.
-                continue
-            if manifest.subject is not None:
-                referrer = referrer_descriptor(manifest)
-                found.setdefault(manifest.subject.digest, {}).setdefault(manifest.digest, referrer)
-            subject = _fallback_subject(entry.annotations.get(layout_index.REF_NAME, ""))
-            if subject is not None and isinstance(manifest, Index):
-                for referrer in manifest.manifests:
-                    found.setdefault(subject, {}).setdefault(referrer.digest, referrer)
-        return {subject: list(ones.values()) for subject, ones in found.items()}
-
-
-def as_digest(text: str) -> Digest | None:
-    """``text`` as a digest, None if it is something else."""
-    try:
-        return Digest.parse(text)
-    except InvalidDigest:
-        return None
-
-
-def referrer_descriptor(manifest: AnyManifest) -> Descriptor:
-    """The descriptor under which a manifest with a subject is listed (distribution-spec, "Listing Referrers")."""
-    artifact_type = manifest.artifact_type
-    if not artifact_type and isinstance(manifest, Manifest):
-        artifact_type = manifest.config.media_type
-    return descriptor_of(manifest, artifact_type=artifact_type, annotations=manifest.annotations)
-
-
-def _fallback_subject(name: str) -> Digest | None:
-    # distribution-spec, "Referrers Tag Schema": sha256-<hex>.
-    algorithm, dash, encoded = name.partition("-")
-    return as_digest(f"{algorithm}:{encoded}") if dash else None
+    def _listed(self, entry: Descriptor) -> AnyManifest:
+        return self.manifest(entry.digest, entry.media_type, entry.size)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from ..model import media_types
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import InvalidInput, InvalidReference, NotFound
+from ..model.errors import InvalidDigest, InvalidInput, InvalidReference, NotFound
 from ..model.manifest import Index, parse_index, serialise
 from ..model.reference import Reference
 from ..model.text import sanitise
@@ -244,3 +244,11 @@ def _listed(index: Index) -> str:
 def blob_name(digest: Digest) -> str:
     """The path of a blob inside the layout: made of a checked digest alone (S13, S19)."""
     return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
+
+
+def as_digest(text: str) -> Digest | None:
+    """``text`` as a digest, None if it is something else."""
+    try:
+        return Digest.parse(text)
+    except InvalidDigest:
+        return None
