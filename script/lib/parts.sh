@@ -185,7 +185,7 @@ part_ansible_lint() {
     cd "$tree"
     HOME=$WORK/home/ansible-lint PATH=$venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$(collections_path "$1") \
         "$venv/bin/ansible-lint" --profile production --offline --strict --nocolor 2>&1 | tee ../ansible-lint.log
-    if grep -E 'Passed: .* on 0 files|0 files processed' ../ansible-lint.log; then
+    if grep -E '(in|on) 0 files' ../ansible-lint.log; then
         die "ansible-lint found nothing to lint"
     fi
 }

@@ -21,6 +21,14 @@ def scheduler():
     made.close()
 
 
+def hold_up(scheduler):
+    """Keep the only worker busy until the event returned is set."""
+    started, gate = threading.Event(), threading.Event()
+    scheduler.add(Job(lambda: (started.set(), gate.wait())))
+    assert started.wait(5)
+    return gate
+
+
 def test_runs_after_what_it_needs(scheduler):
     order = []
     first = Job(lambda: (time.sleep(0.02), order.append("first")))
@@ -83,8 +91,7 @@ def test_small_jobs_are_not_stuck_behind_large_ones(scheduler):
 def test_the_largest_goes_first():
     order = []
     scheduler = Scheduler(1)
-    gate = threading.Event()
-    scheduler.add(Job(gate.wait))
+    gate = hold_up(scheduler)
     for size in (1, 3, 2):
         scheduler.add(Job(lambda size=size: order.append(size), size=LARGE + size))
     gate.set()
@@ -133,9 +140,8 @@ def test_stopping_ends_at_once_and_leaves_no_thread():
 
 def test_those_that_ask_take_turns_with_those_that_do():
     scheduler = Scheduler(1)
-    order, gate = [], threading.Event()
+    order, gate = [], hold_up(scheduler)
     asking = Group(asks=True)
-    scheduler.add(Job(gate.wait))
     for number in range(3):
         scheduler.add(Job(lambda number=number: order.append(f"do {number}")))
         scheduler.add(Job(lambda number=number: order.append(f"ask {number}"), group=asking))
