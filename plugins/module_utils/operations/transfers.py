@@ -58,7 +58,7 @@ class Ledger:
                     transfer = self._decide(plan, descriptor, descriptor.digest in plan.present)
                     self._transfers[key] = transfer
                     new.append(transfer)
-                elif plan.item.source not in transfer.sources:
+                elif not transfer.done and plan.item.source not in transfer.sources:
                     transfer.sources.append(plan.item.source)
         return new
 

@@ -39,7 +39,8 @@ def by_subject(index: Index, read: Callable[[Descriptor], AnyManifest]) -> dict[
             continue
         if manifest.subject is not None:
             found.setdefault(manifest.subject.digest, {}).setdefault(manifest.digest, referrer_descriptor(manifest))
-        tagged = layout_index.as_digest(entry.annotations.get(layout_index.REF_NAME, "").replace("-", ":", 1))
+        algorithm, dash, encoded = entry.annotations.get(layout_index.REF_NAME, "").partition("-")
+        tagged = layout_index.as_digest(f"{algorithm}:{encoded}") if dash else None
         if tagged is not None and isinstance(manifest, Index):
             for referrer in manifest.manifests:
                 found.setdefault(tagged, {}).setdefault(referrer.digest, referrer)
