@@ -93,8 +93,10 @@ options:
     default: strip
   referrers:
     description:
-      - Copy what refers to the image as well, such as signatures, attestations and SBOMs. They are found through the
-        registry's referrers API or its fallback tag.
+      - Copy what refers to the image, or to one of its platforms, as well, such as signatures, attestations and SBOMs.
+        They are found through the registry's referrers API or its fallback tag, and under the tags C(.sig), C(.att) and
+        C(.sbom) that cosign makes of a digest.
+      - A place that holds one image, V(dir:PATH), takes no tags beside it.
     type: bool
     default: false
 seealso:
@@ -175,6 +177,9 @@ images:
     blobs:
       description: The blobs that this image asked for first, by what was done.
       type: dict
+    referrers:
+      description: With O(referrers), how many manifests about the image came along.
+      type: int
     error:
       description: Why it failed.
       type: str

@@ -80,7 +80,8 @@ options:
     default: [all]
   referrers:
     description:
-      - Take what refers to the images along, such as signatures, attestations and SBOMs.
+      - Take what refers to the images along, such as signatures, attestations and SBOMs, also those that cosign keeps
+        under tags of their own.
     type: bool
     default: false
 seealso:
@@ -154,6 +155,9 @@ images:
     blobs:
       description: The blobs that this image asked for first, by what was done.
       type: dict
+    referrers:
+      description: With O(referrers), how many manifests about the image came along.
+      type: int
     error:
       description: Why it failed.
       type: str

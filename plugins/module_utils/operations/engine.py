@@ -46,6 +46,8 @@ class _ImageWork:
         # A referrer names its subject, which is there by now: the fallback tag of the referrers schema points at it.
         for node in plan.referrers:
             last.append(self._node(node, None, list(last[:1])))
+        for node, name in plan.companions:
+            last.append(self._node(node, name, list(last[:1])))
         self._scheduler.add(Job(partial(self._end, last), last, tolerant=True, group=self._group))
 
     def _end(self, last: list[Job]) -> None:

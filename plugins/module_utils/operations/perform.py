@@ -36,6 +36,8 @@ class Outcome:
     error: BaseException | None = None
     #: Names that an archive no longer holds afterwards, with the digests they stood for.
     dropped: dict[str, str] = field(default_factory=dict)
+    #: Names at the destination that belong to images of the task, such as those of their signatures.
+    companions: set[str] = field(default_factory=set)
 
     @property
     def changed(self) -> bool:
@@ -118,6 +120,7 @@ def perform(items: Sequence[Item], places: Places, how: How, keep: Collection[st
         outcome = copy_images(items, how)
         if outcome.error is None:
             if kept is not None:
+                kept |= outcome.companions
                 outcome.dropped = {
                     name: str(digest)
                     for destination in destinations
@@ -216,6 +219,9 @@ def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> No
     }
     if len(plan.item.names) > 1:
         entry["names"] = {name: str(digest) if digest else None for name, digest in plan.before.items()}
+    if plan.item.wish.referrers:
+        entry["referrers"] = len(plan.referrers) + len(plan.companions)
+        outcome.companions |= plan.companion_names
     if plan.error is not None:
         entry["error"] = getattr(plan.error, "message", None) or f"unexpected {type(plan.error).__name__}"
         outcome.error = outcome.error or plan.error
@@ -223,3 +229,4 @@ def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> No
     # What a window held is not needed any more.
     plan.root = None
     plan.referrers = []
+    plan.companions = []

@@ -14,7 +14,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidInput, InvalidManifest, OciError
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
-from ..model.manifest import AnyManifest, Manifest
+from ..model.manifest import AnyManifest, Index, Manifest
 from ..model.platform import Platform
 from ..transports.base import ImageDestination, ImageSource
 from . import selection
@@ -22,6 +22,8 @@ from .blobs import read_blob
 from .scheduler import Group, Job, Scheduler
 
 _NESTING = 3
+#: What cosign appends to the tag ``sha256-<hex>`` of what it signs, attests or describes.
+_COSIGN = (".sig", ".att", ".sbom")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class ImagePlan:
         self.before: dict[str, Digest | None] = {}
         self.root: Node | None = None
         self.referrers: list[Node] = []
+        #: Manifests under tags of their own that belong to the image, such as cosign's signatures, which are to be set,
+        #: and the names of all of them.
+        self.companions: list[tuple[Node, str]] = []
+        self.companion_names: set[str] = set()
         #: Digests of the blobs that the destination has.
         self.present: set[Digest] = set()
         self.error: BaseException | None = None
@@ -82,7 +88,7 @@ class ImagePlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return self.error is None and not self.names_to_set and not self.referrers
+        return self.error is None and not (self.names_to_set or self.referrers or self.companions)
 
     def nodes(self) -> list[Node]:
         """Every node, children before their parents."""
@@ -93,7 +99,7 @@ class ImagePlan:
                 visit(child)
             found.append(node)
 
-        for top in ([self.root] if self.root else []) + self.referrers:
+        for top in [*([self.root] if self.root else []), *self.referrers, *(node for node, unused in self.companions)]:
             visit(top)
         return found
 
@@ -138,6 +144,9 @@ class _Planner:
     def _resolve(self) -> None:
         plan, wish = self._plan, self._wish
         plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
+        if not self._destination.capabilities.indexes:
+            self._resolve_one()
+            return
         # Where nothing can be as wanted yet the manifest is fetched at once: its digest comes with it.
         root = None if any(plan.before.values()) else self._source.manifest()
         digest = root.digest if root else self._source.resolve()
@@ -145,17 +154,51 @@ class _Planner:
             self._settle(digest)
             if not plan.names_to_set and not wish.referrers:
                 return
-        if wish.platforms or plan.names_to_set:
-            root, kept = self._selected(root or self._source.manifest(digest))
+        if wish.platforms or plan.names_to_set or wish.referrers:
+            whole = root or self._source.manifest(digest)
+            root, kept = self._selected(whole)
             self._settle(root.digest)
             if plan.names_to_set:
                 self._fresh = not any(plan.before.values()) and self._destination.is_empty()
                 plan.root = Node(root, missing=not self._has(root.digest))
                 if plan.root.missing:
                     self._expand(plan.root, kept)
-        if wish.referrers:
-            # Those of the image as the source has it: what signs a whole index does not sign a stripped one.
+            if wish.referrers:
+                # Those of the image as the source has it: what signs a whole index does not sign a stripped one.
+                self._about(whole, kept)
+
+    def _resolve_one(self) -> None:
+        """`_resolve` for a place that holds one platform of an image."""
+        plan, place = self._plan, self._destination
+        if self._wish.referrers:
+            raise InvalidInput(f"{place.name} holds images alone and not what refers to them: leave referrers out")
+        manifest = self._one_platform(self._source.manifest())
+        digest = manifest.config.digest if place.capabilities.image_ids else manifest.digest
+        # Some engines know an image by its manifest after all.
+        self._settle(manifest.digest if manifest.digest in plan.before.values() else digest)
+        if plan.names_to_set:
+            plan.root = self._expand(Node(manifest))
+
+    def _one_platform(self, root: AnyManifest) -> Manifest:
+        wanted = self._wish.platforms
+        if isinstance(root, Index):
+            if len(wanted) > 1:
+                raise InvalidInput(f"{self._destination.name} holds one platform of an image: name one")
+            root = self._source.manifest(selection.for_one(root, wanted[0] if wanted else self._destination.platform()).digest)
+            if isinstance(root, Index):
+                raise InvalidManifest(f"{root.digest} is an index within an index: it has no image to choose")
+            return root
+        self._selected(root)
+        return root
+
+    def _about(self, root: AnyManifest, kept: tuple[Descriptor, ...] | None) -> None:
+        """Ask for what refers to ``root`` and to each image that its index lists."""
+        entries = root.manifests if isinstance(root, Index) and kept is None else kept or ()
+        images = [entry.digest for entry in entries if selection.ATTESTS not in entry.annotations]
+        for digest in dict.fromkeys([root.digest, *images]):
             self._later(partial(self._referrers, digest, 0))
+            for suffix in _COSIGN:
+                self._later(partial(self._companion, f"{digest.algorithm}-{digest.hex}{suffix}"))
 
     def _settle(self, digest: Digest) -> None:
         item = self._plan.item
@@ -221,3 +264,13 @@ class _Planner:
             if not self._has(descriptor.digest):
                 self._plan.referrers.append(self._expand(Node(self._source.manifest(descriptor.digest))))
             self._later(partial(self._referrers, descriptor.digest, depth + 1))
+
+    def _companion(self, tag: str) -> None:
+        name = self._destination.sibling(self._plan.item.names[0], tag)
+        digest = self._source.sibling(tag) if name is not None else None
+        if name is None or digest is None:
+            return
+        self._plan.companion_names.add(name)
+        if self._destination.resolve(name) != digest:
+            node = Node(self._source.manifest(digest), missing=not self._has(digest))
+            self._plan.companions.append((self._expand(node) if node.missing else node, name))

@@ -88,6 +88,11 @@ class Content(ABC):
                 self._subjects = by_subject(self.index(), lambda entry: self.manifest(entry.digest))
             return list(self._subjects.get(digest, []))
 
+    def sibling(self, name: str, number: int | None, tag: str) -> Digest | None:
+        """What another ``tag`` of the repository of an image stands for (`layout_index.sibling`)."""
+        found = layout_index.sibling(self.index(), name, number, tag, self.tar.what)
+        return found.digest if found else None
+
     def close(self) -> None:
         """Close the file."""
         self.tar.close()

@@ -85,6 +85,9 @@ class ArchiveDestination(ImageDestination):
         named = ((archive_names.name_of(self._scheme, entry), entry.digest) for entry in entries)
         return {name: digest for name, digest in named if name}
 
+    def sibling(self, name: str, tag: str) -> str | None:
+        return archive_names.canonical(self._scheme, layout_index.sibling_name(name, tag))
+
     def is_empty(self) -> bool:
         return self._content() is None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from ..model import media_types
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import AnyManifest, Index, Manifest
@@ -127,13 +128,18 @@ def saved_images(entries: Iterable[Descriptor], find: Find, holds: Callable[[Dig
 
 def _image(manifest: AnyManifest | None, find: Find, depth: int = 0) -> Manifest | None:
     if manifest is None or isinstance(manifest, Manifest):
-        return manifest if manifest is not None and manifest.is_image else None
+        return manifest if manifest is not None and _can_be_loaded(manifest) else None
     offers = [entry for entry in manifest.manifests if layout_index.is_image(entry)]
     for entry in sorted(offers, key=_rank):
         image = _image(find(entry), find, depth + 1) if depth < _DEPTH else None
         if image is not None:
             return image
     return None
+
+
+def _can_be_loaded(manifest: Manifest) -> bool:
+    # cosign's signatures have the config of an image, and layers that are none.
+    return manifest.is_image and all(media_types.compression(layer.media_type) for layer in manifest.layers)
 
 
 def _rank(entry: Descriptor) -> int:

@@ -82,6 +82,9 @@ class ArchiveSource(ImageSource):
     def referrers(self, digest: Digest) -> list[Descriptor]:
         return self._archive.content().referrers(digest)
 
+    def sibling(self, tag: str) -> Digest | None:
+        return self._archive.content().sibling(self._image, self._number, tag)
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import AnyManifest
+from ..model.platform import Platform
 from ..model.streams import BlobStream, OpenBlob
 
 __all__ = ("BlobStream", "Capabilities", "ImageDestination", "ImageSource", "OpenBlob")
@@ -21,8 +22,10 @@ __all__ = ("BlobStream", "Capabilities", "ImageDestination", "ImageSource", "Ope
 class Capabilities:
     """What a destination can do. The copy engine asks these, never for a class."""
 
-    #: Accepts indexes; otherwise one platform has to be chosen.
+    #: Accepts indexes and what refers to an image; otherwise one platform has to be chosen, and the image comes alone.
     indexes: bool = True
+    #: Knows an image by its ID, the digest of its config, and `resolve` tells that; otherwise by that of its manifest.
+    image_ids: bool = False
     #: `mount_blob` may succeed: blobs can come from another repository of the same host without moving.
     mounts: bool = False
     #: Several `write_blob` at once.
@@ -60,6 +63,10 @@ class ImageSource(ABC):
     @abstractmethod
     def referrers(self, digest: Digest) -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``."""
+
+    def sibling(self, tag: str) -> Digest | None:
+        """What another ``tag`` of the same repository stands for; None if there is none, or no repository."""
+        return None
 
     def close(self) -> None:
         """Let go of files and connections. May be called twice."""
@@ -104,6 +111,14 @@ class ImageDestination(ABC):
         `write_blob` does. True if it was mounted, so that no byte of it moved."""
         self.write_blob(descriptor, open_blob)
         return False
+
+    def sibling(self, name: str, tag: str) -> str | None:
+        """The name that another ``tag`` of the repository of the image ``name`` has here; None where it can have none."""
+        return None
+
+    def platform(self) -> Platform:
+        """What images have to be for where `Capabilities.indexes` is False and the user named no platform."""
+        return Platform.local()
 
     def expect(self, size: int) -> None:
         """Told before anything is written how many bytes are to come. Raises StorageError if they cannot fit."""

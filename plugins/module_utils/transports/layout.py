@@ -93,6 +93,10 @@ class LayoutSource(ImageSource):
     def referrers(self, digest: Digest) -> list[Descriptor]:
         return self._layout.referrers(digest)
 
+    def sibling(self, tag: str) -> Digest | None:
+        found = layout_index.sibling(self._layout.index(), self._image, self._number, tag, self._layout.name)
+        return found.digest if found else None
+
 
 class LayoutDestination(ImageDestination):
     """A layout to write into, created when the first byte is written. Threads and processes may write at once.
@@ -127,6 +131,9 @@ class LayoutDestination(ImageDestination):
             return entry.digest
         digest = as_digest(name)
         return digest if digest is not None and self.has_manifest(digest) else None
+
+    def sibling(self, name: str, tag: str) -> str | None:
+        return layout_index.sibling_name(name, tag)
 
     def is_empty(self) -> bool:
         return not self._ready and not self._layout.is_there()

@@ -94,6 +94,24 @@ def find(index: Index, name: str, number: int | None, what: str) -> Descriptor:
     raise NotFound(f"{what} holds no image named '{sanitise(name, 140)}': {_listed(index)}")
 
 
+def sibling_name(name: str, tag: str) -> str:
+    """The name that ``tag`` has beside ``name``: in the same repository if that is a reference, else the tag alone."""
+    base = "" if as_digest(name) is not None else name.partition("@")[0]
+    repository, colon, last = base.rpartition(":")
+    if colon and "/" not in last:
+        return f"{repository}:{tag}"
+    return f"{base}:{tag}" if "/" in base else tag
+
+
+def sibling(index: Index, name: str, number: int | None, tag: str, what: str) -> Descriptor | None:
+    """The entry for another ``tag`` of the repository of the image that `find` finds; None if there is none."""
+    try:
+        image = find(index, name, number, what)
+        return find(index, sibling_name(name_of(image) or name, tag), None, what)
+    except NotFound:
+        return None
+
+
 def exists(index: Index, name: str, what: str) -> Descriptor | None:
     """`find` for a destination: the entry that carries exactly ``name`` (or is that digest), None if there is none."""
     for matches in (_by_digest, _exactly, _by_ref_name):

@@ -53,6 +53,10 @@ class RegistrySource(ImageSource):
     def referrers(self, digest: Digest) -> list[Descriptor]:
         return self._client.referrers(self._reference.repository, digest)
 
+    def sibling(self, tag: str) -> Digest | None:
+        found = self._client.head_manifest(self._reference.repository, tag)
+        return found.digest if found else None
+
 
 class RegistryDestination(ImageDestination):
     """One repository on a registry."""
@@ -82,6 +86,9 @@ class RegistryDestination(ImageDestination):
         if found:
             self._known.add(descriptor.digest)
         return found
+
+    def sibling(self, name: str, tag: str) -> str | None:
+        return tag
 
     def is_empty(self) -> bool:
         return self._client.is_unknown(self._repository)

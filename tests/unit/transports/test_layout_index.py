@@ -251,3 +251,21 @@ def test_a_destination_takes_only_exact_names():
     assert layout_index.exists(where, "1", "x") is None
     found = layout_index.exists(where, "example.com/a:1", "x")
     assert found is not None and found.digest == A.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("", "other"),
+        ("1.0", "other"),
+        ("team/app", "team/app:other"),
+        ("team/app:1.0", "team/app:other"),
+        ("app:1.0", "app:other"),
+        ("registry.example.com:5000/app", "registry.example.com:5000/app:other"),
+        ("registry.example.com:5000/app:1.0", "registry.example.com:5000/app:other"),
+        (f"registry.example.com/app:1.0@sha256:{'a' * 64}", "registry.example.com/app:other"),
+        (f"sha256:{'a' * 64}", "other"),
+    ],
+)
+def test_the_name_of_another_tag_of_the_same_repository(name, beside):
+    assert layout_index.sibling_name(name, "other") == beside
