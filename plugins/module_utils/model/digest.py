@@ -34,6 +34,9 @@ class Hasher(Protocol):
     def hexdigest(self) -> str:
         """The digest of all that was taken in."""
 
+    def copy(self) -> Hasher:
+        """Another one that has taken in the same."""
+
 
 @dataclass(frozen=True)
 class Digest:
@@ -91,15 +94,24 @@ class VerifyingReader:
 
     The last byte is handed on only after the digest was found right, so that whoever sends these bytes with
     a Content-Length can never complete a wrong upload. Reads one byte past ``size`` at most (R1.21).
+
+    ``mark``: what `mark` gave when the bytes before those of ``stream`` had been read; None if it begins at the first.
     """
 
-    def __init__(self, stream: Readable, digest: Digest, size: int, what: str = "blob") -> None:
+    def __init__(
+        self, stream: Readable, digest: Digest, size: int, what: str = "blob", mark: tuple[int, Hasher] | None = None
+    ) -> None:
         self._stream = stream
-        self._hasher = digest.hasher()
         self._digest = digest
         self._what = what
         self.size = size
-        self.count = 0
+        #: Bytes read so far, those before the mark included.
+        self.count = mark[0] if mark else 0
+        self._hasher = mark[1].copy() if mark else digest.hasher()
+
+    def mark(self) -> tuple[int, Hasher]:
+        """Where the reader is and the hash of all before: what another reader can go on from."""
+        return self.count, self._hasher.copy()
 
     def read(self, size: int = CHUNK) -> bytes:
         """Up to ``size`` bytes. Raises SizeMismatch and DigestMismatch."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Readable(Protocol):
@@ -25,3 +25,11 @@ class BlobStream(Readable, Protocol):
 
 #: Opens one blob from its first byte; may be called again when a transfer has to start over.
 OpenBlob = Callable[[], BlobStream]
+
+
+@runtime_checkable
+class OpensAt(Protocol):
+    """What an `OpenBlob` may be able to do beside: spare the bytes that are not needed again."""
+
+    def at(self, offset: int) -> BlobStream:
+        """The blob from byte ``offset`` on."""

@@ -13,6 +13,10 @@ from ..model.errors import Cancelled
 
 #: Seconds of the limit that may pass at once after a pause.
 BURST = 0.1
+#: Bytes that move at once at most, under a limit.
+LARGEST_PIECE = 64 * 1024
+#: What Linux lets come over a connection from the beginning.
+SYSTEM_WINDOW = 128 * 1024
 
 
 class Bandwidth:
@@ -20,8 +24,12 @@ class Bandwidth:
 
     def __init__(self, limit_bytes_per_second: int | None = None) -> None:
         self.limit = limit_bytes_per_second or None
-        #: How much to move at once, so that many threads share a small limit evenly.
-        self.chunk = CHUNK if self.limit is None else max(1024, min(CHUNK, self.limit // 16))
+        #: How much to move at once: little, so that many threads share a small limit evenly, and so that the kernel, whose
+        #: receive window grows with what is read at once, has not let in seconds' worth before it is asked for.
+        self.chunk = CHUNK if self.limit is None else max(1024, min(LARGEST_PIECE, self.limit // 128))
+        window = max(16 * 1024, (self.limit or 0) // 16)
+        #: What may come over one connection before it is asked for. Only a small limit needs it smaller than it begins.
+        self.window = window if self.limit is not None and window < SYSTEM_WINDOW else None
         self._lock = threading.Lock()
         self._next = 0.0
 
@@ -39,6 +47,12 @@ class Bandwidth:
             time.sleep(wait)
         elif stop.wait(wait):
             raise Cancelled("the task was told to stop")
+
+    def charge(self, count: int) -> None:
+        """``count`` bytes have moved without asking, or move although the task is told to stop: the next ones wait."""
+        if self.limit is not None:
+            with self._lock:
+                self._next = max(self._next, time.monotonic() - BURST) + count / self.limit
 
     def give_back(self, count: int) -> None:
         """``count`` of the bytes taken did not move after all."""

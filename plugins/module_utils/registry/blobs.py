@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -80,7 +79,7 @@ class Blobs:
                 stream=True,
             )
 
-        return Download(ask, name, descriptor.size, offset, self._session.settings.retries)
+        return Download(ask, name, descriptor.size, offset, self._session.settings.retries, self._session.pause)
 
     def read(self, repository: str, descriptor: Descriptor, limit: int) -> bytes:
         """A blob of at most ``limit`` bytes, whole and verified. Raises SizeMismatch beyond the limit, DigestMismatch."""
@@ -114,15 +113,25 @@ class Download:
 
     ``ask(start, etag)`` requests the blob, from ``start`` if that is not 0. Each time it is the registry that is asked,
     never the storage it redirected us to, whose URL may have expired (R1.72). ``retries``: how often it is asked again
-    without getting on. The stream ends one byte after ``size`` if there is more, so that a reader can tell.
+    without getting on; ``pause`` waits before it is. The stream ends one byte after ``size`` if there is more, so that a
+    reader can tell.
     """
 
-    def __init__(self, ask: Callable[[int, str], Response], name: str, size: int, offset: int, retries: int) -> None:
+    def __init__(
+        self,
+        ask: Callable[[int, str], Response],
+        name: str,
+        size: int,
+        offset: int,
+        retries: int,
+        pause: Callable[[float], None],
+    ) -> None:
         self._ask = ask
         self._name = name
         self._size = size
         self._offset = offset
         self._retries = retries
+        self._pause = pause
         self._response: Response | None = None
         self._etag = ""
         #: Bytes to be read and thrown away: those we have already, of an answer that begins at 0.
@@ -188,7 +197,7 @@ class Download:
             raise exc
         self.resumed = True
         if self._failures > 1:
-            time.sleep(self._backoff.next())
+            self._pause(self._backoff.next())
 
     def _connect(self) -> None:
         start = self._offset

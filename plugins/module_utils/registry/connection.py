@@ -148,12 +148,22 @@ class Connection:
         """The answer, its body unread. Raises OSError, http.client.HTTPException, NetworkError."""
         self.answered = bool(self._early)
         pace = Pace(self._minimum, self._window, self._name)
-        stream: Any = io.BufferedReader(_Incoming(self, self._sock, pace, self._early), 16384)
+        incoming = _Incoming(self, self._sock, pace, self._early)
+        stream: Any = io.BufferedReader(incoming, 16384)
         self._early = b""
         for unused in range(INTERIM_LIMIT):
             answer: Any = http.client.HTTPResponse(_Opened(stream), method=method)  # type: ignore[arg-type]
             try:
                 answer.begin()
+                if incoming.ended:
+                    # http.client takes the end of the connection for the end of the header, and a "Content-Length: 12"
+                    # that was to become 12345 for what it says.
+                    raise http.client.IncompleteRead(b"")
+            except http.client.BadStatusLine as exc:
+                answer.close()
+                if incoming.ended and str(exc).startswith("HTTP/1."[: len(str(exc))]):
+                    raise http.client.IncompleteRead(b"") from exc
+                raise
             except BaseException:
                 answer.close()
                 raise
@@ -197,6 +207,8 @@ class _Incoming(io.RawIOBase):
         self._sock = sock
         self._pace = pace
         self._early = early
+        #: Whether the connection has ended.
+        self.ended = False
 
     def readable(self) -> bool:
         return True
@@ -211,8 +223,10 @@ class _Incoming(io.RawIOBase):
             # Waiting for the first byte is waiting for work the registry does; only the timeout limits that.
             count = self._sock.recv_into(buffer)
             self._connection.answered = count > 0
+            self.ended = not count
             return count
         began = time.monotonic()
         count = self._sock.recv_into(buffer)
         self._pace.note(count, time.monotonic() - began)
+        self.ended = not count
         return count

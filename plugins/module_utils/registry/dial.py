@@ -64,10 +64,12 @@ def dial(
     proxy_context: Callable[[], ssl.SSLContext],
     timeout: float,
     check_peer: Callable[[str], None] | None = None,
+    window: int | None = None,
 ) -> Any:
     """A connected socket to ``origin``, TLS included when ``context`` is given.
 
-    ``check_peer`` is called with the address of a straight connection before a byte is sent, and may raise.
+    ``check_peer`` is called with the address of a straight connection before a byte is sent, and may raise. ``window``:
+    bytes that may wait to be read; None leaves that to the system.
     Raises OSError, ssl.SSLError, ProxyError.
     """
     if proxy is None:
@@ -82,6 +84,8 @@ def dial(
         # Requests are small and wait for answers: Nagle's algorithm would only delay them.
         if hasattr(sock, "setsockopt"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if window is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         if proxy is not None and not proxy.is_socks and context is not None:
             _tunnel(sock, origin, proxy, timeout)
         if context is None:

@@ -119,6 +119,7 @@ class Route:
             head += payload
         fresh = False
         self.gate.pass_through()
+        self._pay(len(head))
         while True:
             connection = (None if fresh else self._idle_connection()) or self._open()
             if self._stop.is_set():
@@ -128,6 +129,8 @@ class Route:
             try:
                 early = self._send(connection, head, payload)
                 answer = connection.receive(method)
+                if self._bandwidth is not None:
+                    self._bandwidth.charge(sum(len(name) + len(value) + 4 for name, value in answer.headers.items()))
             except (OSError, http.client.HTTPException, NetworkError) as exc:
                 connection.close()
                 idled = connection.used and not connection.answered and isinstance(exc, _CLOSED)
@@ -183,6 +186,7 @@ class Route:
                 return False
             if not isinstance(payload, bytes):
                 return self._send_body(connection, payload)
+            self._pay(len(payload))
             connection.send(payload)
             self._meter.sent(len(payload))
             return False
@@ -220,6 +224,15 @@ class Route:
             source.close()
         return False
 
+    def _pay(self, count: int) -> None:
+        # Many small blobs are more headers than content, so these count, too. What ends a task is not held back.
+        if self._bandwidth is None:
+            return
+        if self._stop.is_set():
+            self._bandwidth.charge(count)
+        else:
+            self._bandwidth.take(count, self._stop)
+
     def _idle_connection(self) -> Connection | None:
         while self._idle:
             try:
@@ -234,7 +247,8 @@ class Route:
     def _open(self) -> Connection:
         timeout = HASTE if self._stop.is_set() else min(CONNECT_TIMEOUT, self._timeout)
         try:
-            sock = dial(self.origin, self.proxy, self._context, self._proxy_context, timeout, self._check_peer)
+            window = self._bandwidth.window if self._bandwidth is not None else None
+            sock = dial(self.origin, self.proxy, self._context, self._proxy_context, timeout, self._check_peer, window)
         except OciError:
             raise
         except (OSError, ValueError, http.client.HTTPException) as exc:

@@ -115,6 +115,11 @@ class Session:
             return response
         raise self._refusal(response, what)
 
+    def pause(self, seconds: float) -> None:
+        """Wait before a request of one's own is made again. Raises Cancelled at once when the task is told to stop."""
+        if self._stop.wait(seconds):
+            raise Cancelled("the task was told to stop")
+
     def ping(self) -> None:
         """Make sure once that a registry answers at the host (R1.61). Raises RegistryError if something else does."""
         self._base.check()

@@ -90,6 +90,8 @@ class FakeSession:
         self.meter = Meter()
         self.calls: list[Call] = []
         self.answers: list[Answer] = []
+        #: Seconds of every pause that was asked for; none is made.
+        self.pauses: list[float] = []
         self._script = list(script)
 
     @property
@@ -135,6 +137,9 @@ class FakeSession:
         if answer.status not in accept_status:
             raise error_for(answer, what, answer.body)
         return answer
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     def close(self) -> None:
         return

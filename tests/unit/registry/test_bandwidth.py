@@ -79,3 +79,39 @@ def test_transfers_both_ways_are_limited() -> None:
         one.request("PUT", "/v2/", body=Body(), max_body=2_000_000)
         took = time.monotonic() - began
         assert 0.8 < took < 2
+
+
+def test_what_moved_without_asking_is_paid_for_by_the_next() -> None:
+    bandwidth = Bandwidth(100_000)
+    bandwidth.charge(50_000)
+    began = time.monotonic()
+    bandwidth.take(1)
+    assert 0.3 < time.monotonic() - began < 2
+
+
+def test_headers_count() -> None:
+    """Requests without a body would not be limited at all."""
+    with Fake(reply(200, headers={"Long": "x" * 2000})) as fake:
+        one = Session(fake.host, Settings(plain_http=True), Meter(), Bandwidth(40_000))
+        began = time.monotonic()
+        for unused in range(20):
+            one.request("HEAD", "/v2/")
+        assert 0.7 < time.monotonic() - began < 3
+
+
+def test_what_ends_a_task_is_not_held_back() -> None:
+    """R1.35: the upload is cancelled although the limit is used up for long."""
+    bandwidth, stop = Bandwidth(1024), threading.Event()
+    with Fake(reply(204)) as fake:
+        one = Session(fake.host, Settings(plain_http=True), Meter(), bandwidth, stop=stop)
+        bandwidth.charge(1024 * 60)
+        stop.set()
+        began = time.monotonic()
+        one.request("DELETE", "/v2/", accept_status=(204,))
+        assert time.monotonic() - began < 5
+        assert len(fake.log) == 1
+
+
+def test_receive_windows_are_left_alone_unless_the_limit_is_small() -> None:
+    assert Bandwidth(None).window is None and Bandwidth(4_000_000).window is None
+    assert Bandwidth(800_000).window == 50_000 and Bandwidth(1024).window == 16 * 1024

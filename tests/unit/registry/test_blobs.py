@@ -30,13 +30,6 @@ BLOB = Descriptor("application/octet-stream", DIGEST, len(DATA))
 GET, HEAD = f"GET /v2/a/b/blobs/{DIGEST}", f"HEAD /v2/a/b/blobs/{DIGEST}"
 
 
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    taken: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", taken.append)
-    return taken
-
-
 def blobs(*script: Step, push: bool = False, retries: int = 5) -> tuple[Blobs, FakeSession]:
     session = FakeSession(*script, retries=retries)
     return Blobs(session, push), session
@@ -132,7 +125,7 @@ def test_an_endless_blob_is_read_to_one_byte_past_its_size() -> None:
         read(VerifyingReader(opened(client, replace(BLOB, size=50_000)), DIGEST, 50_000))
 
 
-def test_resumed_by_range(pauses: list[float]) -> None:
+def test_resumed_by_range() -> None:
     """R1.23"""
     client, session = blobs((GET, Answer(200, DATA, breaks_after=60_000, etag='"x"')), (GET, part(60_000)))
     stream = opened(client)
@@ -140,7 +133,7 @@ def test_resumed_by_range(pauses: list[float]) -> None:
     assert stream.resumed
     assert session.calls[1].headers == {"Range": "bytes=60000-", "If-Range": '"x"'}
     assert session.answers[0].closed
-    assert pauses == []
+    assert session.pauses == []
 
 
 @pytest.mark.parametrize("etag", ['W/"x"', "x", '"', ""])
@@ -208,7 +201,7 @@ def test_a_broken_restart_is_resumed_where_the_reader_is() -> None:
     ]
 
 
-def test_no_end_of_breaks_is_an_end(pauses: list[float]) -> None:
+def test_no_end_of_breaks_is_an_end() -> None:
     """resetalways: a thousand bytes at a time are no progress"""
     script = [(GET, Answer(200, DATA, breaks_after=1000))]
     script += [(GET, part(1000 * n, breaks_after=1000)) for n in range(1, 6)]
@@ -217,8 +210,8 @@ def test_no_end_of_breaks_is_an_end(pauses: list[float]) -> None:
     with pytest.raises(NetworkError, match=f"blob {DIGEST} of registry.test/a/b.*asked 6 times.*after byte 6000"):
         read(stream)
     assert session.done
-    assert len(pauses) == 4
-    assert max(pauses) <= 2
+    assert len(session.pauses) == 4
+    assert max(session.pauses) <= 2
 
 
 def test_retries_can_be_turned_off() -> None:

@@ -202,6 +202,15 @@ def test_truncated_body_is_an_error(stream: bool) -> None:
         assert len(fake.log) == (1 if stream else 2)
 
 
+def test_truncated_header_is_an_error_wherever_it_ends() -> None:
+    """http.client takes what there is: no length, or the first digits of it."""
+    whole = head(200, {"Content-Type": "text/plain", "Content-Length": "12"}) + b"hello, world"
+    for end in range(1, len(whole)):
+        with Fake(in_turn(raw(whole[:end]), reply(200, b"again"))) as fake:
+            assert session(fake).request("GET", "/v2/").body == b"again", whole[:end]
+            assert len(fake.log) == 2
+
+
 def test_truncated_chunks_are_an_error() -> None:
     answer = raw(head(200, {"Transfer-Encoding": "chunked"}) + b"5\r\nhello\r\n5\r\nwo")
     with Fake(answer) as fake, pytest.raises(NetworkError, match="closed the connection"):

@@ -25,7 +25,6 @@ from ansible_collections.longshore.oci.plugins.module_utils.model.errors import 
     RegistryError,
     SizeMismatch,
 )
-from ansible_collections.longshore.oci.plugins.module_utils.registry import uploads as module
 from ansible_collections.longshore.oci.plugins.module_utils.registry.blobs import Blobs
 from ansible_collections.longshore.oci.plugins.module_utils.registry.uploads import MOUNTED, UPLOADED, Uploads
 from ansible_collections.longshore.oci.tests.unit.registry.fake_session import Answer, Call, FakeSession, Step, errors
@@ -42,13 +41,6 @@ PLACE = "https://registry.test/v2/a/b/blobs/uploads/1?_state=x%3D%7e"
 PUT = f"PUT {PLACE}&digest={QUOTED}"
 DELETE = f"DELETE {PLACE}"
 WRITE = ("repository:a/b:pull,push",)
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    taken: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", taken.append)
-    return taken
 
 
 class Opener:
@@ -240,7 +232,7 @@ def test_a_lost_answer_is_found_without_sending_again(failure: Any) -> None:
 
 @pytest.mark.parametrize("failure", LOST)
 @pytest.mark.parametrize("after", [Answer(404), Answer(200, DATA[:10]), NetworkError("gone")])
-def test_a_lost_session_is_replaced(failure: Any, after: Any, pauses: list[float]) -> None:
+def test_a_lost_session_is_replaced(failure: Any, after: Any) -> None:
     """R1.34 (3), R1.35"""
     second = "https://registry.test/v2/a/b/blobs/uploads/2"
     client, session = uploads(
@@ -255,7 +247,7 @@ def test_a_lost_session_is_replaced(failure: Any, after: Any, pauses: list[float
     assert client.upload("a/b", BLOB, opener) == UPLOADED
     assert session.calls[-1].body == DATA
     assert opener.count == 2
-    assert len(pauses) == 1
+    assert len(session.pauses) == 1
 
 
 @pytest.mark.parametrize("failure", LOST)
