@@ -27,6 +27,10 @@ options:
         if none is given.
       - Images elsewhere are written with their transport, as for C(skopeo), such as V(oci:/srv/layout:name),
         V(oci-archive:/srv/image.tar), V(docker-archive:/srv/image.tar:name) or V(dir:/srv/image).
+      - V(https://host/path#name) and V(s3://bucket/key#name) are images in an archive at a URL, of which only the parts that
+        are needed are read.
+      - V(docker-daemon:name:tag) and V(containers-storage:name:tag) are images of docker and podman. They are exported to be
+        looked at, so that their digests are those that a copy would have.
     type: list
     elements: str
     required: true
@@ -61,6 +65,15 @@ options:
         and no failure.
     type: bool
     default: false
+  daemon_host:
+    description:
+      - Where the API of the container engine is, for V(docker-daemon:NAME) and V(containers-storage:NAME), as
+        V(unix:///run/docker.sock), V(tcp://HOST:PORT), V(https://HOST:PORT) or V(ssh://USER@HOST).
+      - V(https://) is TLS with O(ca_path), O(client_cert), O(client_key) and O(validate_certs). V(tcp://) is
+        TLS on port 2376, or if one of the files is given; V(http://) never is.
+      - Without it E(DOCKER_HOST), E(DOCKER_TLS_VERIFY) and E(DOCKER_CERT_PATH) are used for docker and E(CONTAINER_HOST) for
+        podman, and then the usual sockets. Podman's API is started for the task where it is not running.
+    type: str
 seealso:
   - module: longshore.oci.image_tags
   - module: longshore.oci.image_copy
@@ -294,10 +307,9 @@ rate_limit:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.support.argspec import one_end
+from ..module_utils.support.argspec import engine, one_end
 from ..module_utils.support.clients import Task
+from ..module_utils.support.module import Module
 from ..module_utils.support.results import Verbatim
 from ..module_utils.support.run import run
 
@@ -317,6 +329,7 @@ def inspect(task: Task) -> dict[str, Any]:
         platform_sizes=params["platform_sizes"],
     )
     places = Places(task.registries())
+    places.source_engine = task.engine()
     try:
         found = operation.inspect(params["name"], places, wish, task.parallel, task.stop)
     finally:
@@ -330,7 +343,7 @@ def inspect(task: Task) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=one_end(
             name={"type": "list", "elements": "str", "required": True, "aliases": ["image", "src"]},
             platform={"type": "str"},
@@ -338,6 +351,7 @@ def main() -> None:
             raw={"type": "bool", "default": False},
             config={"type": "bool", "default": False},
             list_tags={"type": "bool", "default": False},
+            **engine(),
         ),
         supports_check_mode=True,
     )

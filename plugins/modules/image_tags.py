@@ -33,6 +33,9 @@ options:
   repository:
     description:
       - The repository, as V([registry/]repository), without tag and digest.
+      - If O(state=query), also an archive or an OCI image layout, such as V(oci-archive:/srv/images/app.tar) or
+        V(oci:/srv/images/layout), or the URL of an archive. Its image names are listed. Filters see the whole name,
+        versions what follows its last colon.
     type: str
     required: true
     aliases: [name]
@@ -135,6 +138,11 @@ EXAMPLES = r"""
     limit: 5
     details: true
 
+- name: What an archive holds, with sizes, dates and platforms
+  longshore.oci.image_tags:
+    repository: oci-archive:/srv/images/app.tar
+    details: true
+
 - name: Promote a build, for all platforms and without moving anything
   longshore.oci.image_tags:
     repository: registry.example.com/team/app
@@ -152,7 +160,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 repository:
-  description: The repository, in full.
+  description: The repository, in full, or the archive or layout as given.
   returned: success
   type: str
   sample: registry.example.com/team/app
@@ -192,6 +200,12 @@ details:
       description: When the newest of its images was made, or null if they do not say.
       type: str
       returned: success
+    platforms:
+      description: The platforms it is for.
+      type: list
+      elements: str
+      returned: success
+      sample: [linux/amd64, linux/arm64]
 digest:
   description: Digest that the tags stand for.
   returned: if O(state=present)
@@ -219,23 +233,22 @@ rate_limit:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.support.argspec import one_end
 from ..module_utils.support.clients import Task
+from ..module_utils.support.module import Module
 from ..module_utils.support.run import run
 
 
 def image_tags(task: Task) -> dict[str, Any]:
     """List, set or remove the tags that the parameters name."""
     from ..module_utils.model.reference import check_tag
+    from ..module_utils.operations import held_names
     from ..module_utils.operations import tags as operation
     from ..module_utils.operations.survey import open_survey
     from ..module_utils.operations.tag_filter import TagFilter
 
     params = task.params
-    repository = operation.repository_of(params["repository"])
-    result: dict[str, Any] = {"changed": False, "repository": repository.name}
+    place = held_names.place_of(params["repository"])
     if params["state"] == "query":
         wish = operation.Query(
             TagFilter.of(params["include"], params["exclude"], params["semver"], params["prereleases"]),
@@ -244,10 +257,18 @@ def image_tags(task: Task) -> dict[str, Any]:
             params["limit"],
             params["details"],
         )
+        if place is not None:
+            registries = task.registries() if place.is_url else None
+            names = held_names.query(place, wish, registries, task.parallel, task.stop)
+            return {"changed": False, **names}
+        repository = operation.repository_of(params["repository"])
         survey = open_survey(task.registries(), repository, task.parallel, task.stop)
-        result["tags"], details, result["total"] = operation.query(survey, wish)
-        return {**result, "details": details} if wish.details else result
+        return {"changed": False, "repository": repository.name, **operation.listing(survey, wish)}
 
+    if place is not None:
+        raise held_names.read_only(place, params["state"])
+    repository = operation.repository_of(params["repository"])
+    result: dict[str, Any] = {"repository": repository.name}
     tags = [check_tag(tag) for tag in dict.fromkeys(params["tags"])]
     survey = open_survey(task.registries(push=True), repository, task.parallel, task.stop)
     if params["state"] == "present":
@@ -273,7 +294,7 @@ def image_tags(task: Task) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=one_end(
             repository={"type": "str", "required": True, "aliases": ["name"]},
             state={"type": "str", "choices": ["query", "present", "absent"], "default": "query"},

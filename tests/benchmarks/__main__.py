@@ -23,7 +23,7 @@ from .cases import CASES
 from .data import Sizes
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDES = ("skopeo", "module", "playbook", "floor")
+SIDES = ("skopeo", "curl", "module", "playbook", "floor")
 SMOKE = Sizes(layer_bytes=1 << 20, images=5, bases=2, base_bytes=1_000_000, own_bytes=100_000, tags=200, points=10)
 
 
@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
         description="Measure this collection beside skopeo on two registries of the benchmark's own, in one run.",
     )
     parser.add_argument(
-        "--case", default="a,b,c,d,e", metavar="LIST", help="of a, b, c, d, e (e is e-list and e-tag); default: all"
+        "--case", default="a,b,c,d,e,f", metavar="LIST", help="of a, b, c, d, e, f (e is e-list and e-tag); default: all"
     )
     parser.add_argument(
         "--delay",

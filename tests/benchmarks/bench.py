@@ -20,7 +20,7 @@ from . import data, verify
 from .cases import CASES, Case, Context, command
 from .data import Image, Sizes
 from .machine import CommandError, Machine
-from .registry import Delay, Registry, RegistryError
+from .registry import Delay, Registry, RegistryError, Sink
 
 PARTS: dict[str, Callable[[str, Sizes], list[Image]]] = {
     "large": data.make_large,
@@ -122,14 +122,17 @@ class Bench:
             target.renew(like=origin if case.destination == "everything" else None)
         if case.destination == "one image":
             images = [data.make_small(target.address, "bench/point")]
-        proxies = [Delay(registry.address, delay) for registry in (origin, target)] if delay else []
         scratch = self.scratch / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        source, destination = (each.address for each in proxies or (origin, target))
+        sinks = [Sink(scratch / "image.tar")] if case.key == "f" else []
+        ends = (origin, target, *sinks)
+        proxies = [Delay(each.address, delay) for each in ends] if delay else []
+        source, destination, *storages = (each.address for each in proxies or ends)
         context = Context(
-            self.machine, self.plan.sizes, images, source, destination, origin, target, scratch, self.plan.parallel
-        )
+            self.machine, self.plan.sizes, images, source, destination, origin, target, scratch, self.plan.parallel,
+            "".join(storages),
+        )  # fmt: skip
         try:
             sample = self._measure(case, delay, side, number, context)
             say(f"{label(case.key, delay, side)} run {number + 1}: {sample.seconds:.2f} s, {sample.requests} requests")
@@ -138,8 +141,8 @@ class Bench:
             self.errors.append(f"{label(case.key, delay, side)}: {error}")
             say(self.errors[-1])
         finally:
-            for proxy in proxies:
-                proxy.stop()
+            for server in (*proxies, *sinks):
+                server.stop()
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _measure(self, case: Case, delay: float, side: str, number: int, context: Context) -> Sample:

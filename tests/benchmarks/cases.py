@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .data import Image, Sizes
-from .machine import Machine
+from .machine import CommandError, Machine
 from .registry import Registry
 
 WORKERS = 32
@@ -35,6 +36,8 @@ class Context:
     target: Registry
     scratch: Path
     parallel: int
+    #: The address of the object storage of (f), delayed or not.
+    sink: str = ""
 
     @property
     def archive(self) -> Path:
@@ -103,6 +106,23 @@ def _save_skopeo(context: Context, side: str) -> str:
     return f"{shlex.quote(context.machine.skopeo)} copy --src-tls-verify=false docker://{source} {target}\n"
 
 
+def _upload_arguments(context: Context) -> dict[str, Any]:
+    return {**_save_arguments(context), "path": f"http://{context.sink}/image.tar"}
+
+
+def _upload_curl(context: Context, side: str) -> str:
+    """What curl sends is made here, before the clock starts: a file of the layers, as large as the archive but for headers."""
+    curl = shutil.which("curl")
+    if curl is None:
+        raise CommandError("curl is not installed, and case f is measured beside it")
+    file = context.scratch / "upload"
+    with open(file, "wb") as whole:
+        for blob in context.images[0].blobs:
+            with open(context.origin.blob_path(blob.digest), "rb") as part:
+                shutil.copyfileobj(part, whole, 1 << 20)
+    return f"{shlex.quote(curl)} -sSf -T {shlex.quote(str(file))} http://{context.sink}/image.tar\n"
+
+
 def _list_arguments(context: Context) -> dict[str, Any]:
     return {"repository": f"{context.source}/{context.images[0].repository}", "state": "query", "plain_http": True}
 
@@ -156,6 +176,17 @@ CASES = (
         _save_skopeo,
     ),
     Case(
+        "f",
+        "saving that image to a URL",
+        "large",
+        "unused",
+        ("curl", "module", "playbook"),
+        True,
+        "image_save_load",
+        _upload_arguments,
+        _upload_curl,
+    ),
+    Case(
         "b",
         "many images over shared bases, cold",
         "fleet",
@@ -205,8 +236,8 @@ CASES = (
 def command(case: Case, side: str, context: Context) -> tuple[list[str], dict[str, str]]:
     """The command of a side and the environment it runs in; what it reads is written to ``context.scratch`` before."""
     machine = context.machine
-    if side.startswith("skopeo"):
-        script = context.scratch / "skopeo.sh"
+    if side.startswith("skopeo") or side == "curl":
+        script = context.scratch / f"{side}.sh"
         script.write_text("set -eu\n" + case.skopeo(context, side), encoding="utf-8")
         return ["/bin/sh", str(script)], machine.environment
     if side == "floor":

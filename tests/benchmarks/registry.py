@@ -185,6 +185,28 @@ class Registry:
         )
 
 
+class Sink:
+    """A running ``sink.py`` that keeps its one object in the file ``target``."""
+
+    def __init__(self, target: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", str(Path(__file__).with_name("sink.py")), str(target)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RegistryError("the object storage did not start")
+        self.address = f"127.0.0.1:{int(line)}"
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
 class Delay:
     """A running ``proxy.py`` in front of ``upstream``; ``round_trip`` in milliseconds."""
 

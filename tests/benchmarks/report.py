@@ -27,6 +27,8 @@ RATIOS = {
     ("b", 20, "playbook"): 10.0,
 }
 FLOOR = 1.25
+#: How many times as long as `curl -T` of a file of the same size saving to a URL may take.
+CURL = 1.3
 PEAK = 80_000_000
 NAMES = {
     "skopeo": "skopeo",
@@ -34,6 +36,7 @@ NAMES = {
     "module": "longshore.oci, the module",
     "playbook": "longshore.oci, ansible-playbook",
     "floor": "the floor",
+    "curl": "curl -T",
 }
 
 
@@ -65,7 +68,7 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
     groups: dict[tuple[str, float, str], list[Sample]] = {}
     for sample in samples:
         groups.setdefault((sample.case, sample.delay, sample.side), []).append(sample)
-    order = {"skopeo": 0, "skopeo-oci": 1, "module": 2, "playbook": 3, "floor": 4}
+    order = {"skopeo": 0, "skopeo-oci": 1, "module": 2, "playbook": 3, "floor": 4, "curl": 0}
     for (case, delay, side), group in sorted(
         groups.items(), key=lambda item: (item[0][0], item[0][1], order[item[0][2]])
     ):
@@ -75,6 +78,8 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
         floor_ratio = (
             seconds / statistics.median(sample.seconds for sample in floor) if floor and side != "floor" else None
         )
+        curl = groups.get((case, delay, "curl"))
+        curl_ratio = seconds / statistics.median(sample.seconds for sample in curl) if curl else None
         peaks = [sample.peak_bytes for sample in group if sample.peak_bytes is not None]
         found.append(
             Figure(
@@ -98,6 +103,7 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
                         side,
                         ratio if full else None,
                         floor_ratio if full else None,
+                        curl_ratio if full else None,
                         max(peaks) if peaks else None,
                     )
                 ),
@@ -107,7 +113,13 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
 
 
 def _goals(
-    case: str, delay: float, side: str, ratio: float | None, floor: float | None, peak: int | None
+    case: str,
+    delay: float,
+    side: str,
+    ratio: float | None,
+    floor: float | None,
+    curl: float | None,
+    peak: int | None,
 ) -> list[tuple[str, bool]]:
     goals = []
     wanted = RATIOS.get((case, int(delay), side))
@@ -115,6 +127,8 @@ def _goals(
         goals.append((f"{wanted:g}x", ratio >= wanted))
     if side == "module" and floor is not None:
         goals.append((f"within {FLOOR:g}x of the floor", floor <= FLOOR))
+    if side == "module" and curl is not None:
+        goals.append((f"within {CURL:g}x of curl ({curl:.2f}x)", curl <= CURL))
     if side == "module" and peak is not None:
         goals.append((f"under {PEAK // 1_000_000} MB", peak < PEAK))
     return goals

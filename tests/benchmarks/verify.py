@@ -36,8 +36,12 @@ def check(case: Case, side: str, context: Context, output: str, written: int, th
         _tags(context, [(image.repository, image.tag, image.digest) for image in context.images])
         if thorough:
             _inspect(context)
-    elif case.key == "d":
+    elif case.key == "d" or (case.key == "f" and side != "curl"):
         _archive(side, context, thorough)
+    elif case.key == "f":
+        sent, came = (context.scratch / "upload").stat().st_size, context.archive.stat().st_size
+        if sent != came:
+            raise Mismatch(f"{came} bytes came to the storage, not {sent}")
     elif case.key == "e-list" and side == "skopeo":
         _count(len(json.loads(output)["Tags"]), context)
     elif case.key == "e-tag":

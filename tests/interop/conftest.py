@@ -20,6 +20,7 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
+from ansible_collections.longshore.oci.tests.servers.storage import Moto
 from ansible_collections.longshore.oci.tests.servers.tokens import TokenServer
 
 _numbers = itertools.count(1)
@@ -72,6 +73,13 @@ def dockerd() -> Iterator[Dockerd]:
 def podman() -> Iterator[Podman]:
     """A podman storage of its own."""
     with Podman() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    """moto's S3."""
+    with Moto() as running:
         yield running
 
 

@@ -28,14 +28,22 @@ import pytest
 import yaml
 
 from ansible_collections.longshore.oci.tests.servers import images
+from ansible_collections.longshore.oci.tests.servers.certificates import Authority
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo, layout
+from ansible_collections.longshore.oci.tests.servers.storage import Storage
 
 ROOT = pathlib.Path(os.path.abspath(__file__)).parents[2]
 ROBOT, PASSWORD = "robot", "example-of-a-password"
 #: The variables that examples take for granted.
-VARIABLES = {"registry_password": PASSWORD}
+VARIABLES = {
+    "registry_password": PASSWORD,
+    "upload_url": "https://storage.example.com/images/release-7.tar?X-Amz-Signature=1b2a190f8e6d7c2b3a495867",
+    "download_url": "https://storage.example.com/images/release-7.tar?X-Amz-Signature=77f6e5d4c3b2a19004b1c8e2",
+    "s3_access_key": "testing",
+    "s3_secret_key": "testing-of-a-secret",
+}
 
 #: Each host that examples name: whether it asks who is there, and the tags of each image in its repositories.
 HOSTS: dict[str, tuple[bool, dict[str, list[list[str]]]]] = {
@@ -56,7 +64,7 @@ HOSTS: dict[str, tuple[bool, dict[str, list[list[str]]]]] = {
                 *(["1.0"], ["1.3.0"], ["1.4", "latest"], ["7.0"], ["build-1734"], ["pr-99"]),
                 *([f"nightly-{number}"] for number in range(10)),
             ],
-            "team/worker": [["7.0"]],
+            "team/worker": [["7.0"], ["8.0-amd64"], ["8.0-arm64"]],
         },
     ),
     "registry.airgap.example": (True, {}),
@@ -72,15 +80,18 @@ PLATFORMS = ("linux/amd64", "linux/arm64/v8", "linux/arm/v7")
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 GUIDES = sorted(path.stem for path in (ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
-DOCUMENTS = [*MODULES, "README", *GUIDES]
+#: Lookups and filters, as ``lookup/digest``.
+PLUGINS = sorted(f"{kind}/{path.stem}" for kind in ("lookup", "filter") for path in (ROOT / "plugins" / kind).glob("*.py"))
+DOCUMENTS = [*MODULES, *PLUGINS, "README", *GUIDES]
 
 Task = dict[str, Any]
 
 
 def blocks(document: str) -> list[str]:
-    """The YAML of a document: a module's EXAMPLES, or the code blocks of the README or a guide."""
-    if document in MODULES:
-        module = importlib.import_module(f"ansible_collections.longshore.oci.plugins.modules.{document}")
+    """The YAML of a document: a plugin's EXAMPLES, or the code blocks of the README or a guide."""
+    if document in (*MODULES, *PLUGINS):
+        name = document.replace("/", ".") if document in PLUGINS else f"modules.{document}"
+        module = importlib.import_module(f"ansible_collections.longshore.oci.plugins.{name}")
         return [str(module.EXAMPLES)]
     if document == "README":
         return re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -112,6 +123,7 @@ class World:
             (root / path.strip("/")).mkdir(parents=True, exist_ok=True)
         authorities = root / "etc" / "longshore" / "ca.pem"
         authorities.write_text("".join(one.ca.read_text() for one in registries.values()))
+        self.authorities = authorities
         # In place of the system's authorities.
         self.runner.environment["SSL_CERT_FILE"] = str(authorities)
         auth = base64.b64encode(f"{ROBOT}:{PASSWORD}".encode()).decode()
@@ -125,6 +137,18 @@ class World:
         usual.mkdir(parents=True)
         shutil.copy(self.auth_file, usual)
 
+    @contextlib.contextmanager
+    def storage(self) -> Iterator[None]:
+        """The object storage whose URLs are in `VARIABLES`."""
+        place = self.root / "storage"
+        place.mkdir()
+        authority = Authority(place)
+        with self.authorities.open("a") as file:
+            file.write(authority.certificate.read_text())
+        with Storage(tls=authority.server()) as running:
+            self.names["storage.example.com"] = running.host
+            yield
+
     def rewrite(self, text: str) -> str:
         for name, ours in self.names.items():
             text = text.replace(name, ours)
@@ -135,7 +159,7 @@ class World:
         playbook = self.root / "playbook.yml"
         playbook.write_text(self.rewrite(yaml.safe_dump(plays, sort_keys=False, allow_unicode=True)), encoding="utf-8")
         variables = self.root / "variables.json"
-        variables.write_text(json.dumps(VARIABLES))
+        variables.write_text(self.rewrite(json.dumps(VARIABLES)))
         command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(playbook), "-e", f"@{variables}"]
         environment = {**self.runner.whole_environment(), "ANSIBLE_STDOUT_CALLBACK": "default"}
         return subprocess.run(
@@ -155,7 +179,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pathlib.
             for repository, groups in repositories.items():
                 for tags in groups:
                     seed += 1
-                    digest = images.push(registry, repository, images.sample(PLATFORMS, layer_size=64, seed=seed), tags)
+                    # A tag that ends in one is that of an image for one platform alone.
+                    platforms = [one for one in PLATFORMS if tags[0].endswith(f"-{one.split('/')[1]}")] or PLATFORMS
+                    digest = images.push(registry, repository, images.sample(platforms, layer_size=64, seed=seed), tags)
                     if repository == "team/app":
                         digests |= dict.fromkeys(tags, digest)
     return storages, digests
@@ -190,7 +216,7 @@ def writes(task: Task) -> bool:
     name, options = module_of(task)
     if name == "image_tags":
         return options.get("state", "query") != "query"
-    return name in ("image_copy", "image_save_load", "registry_delete")
+    return name in ("image_copy", "image_index", "image_save_load", "registry_delete", "registry_login")
 
 
 def twice(tasks: list[Task]) -> Iterator[Task]:
@@ -216,9 +242,15 @@ def plays_of(document: str) -> list[Task]:
 
 
 @pytest.mark.parametrize("document", list(filter(has_examples, DOCUMENTS)))
-def test_the_examples_run(world: World, skopeo: Skopeo, document: str) -> None:
+def test_the_examples_run(
+    world: World, skopeo: Skopeo, document: str, request: pytest.FixtureRequest
+) -> None:
     text = "".join(blocks(document))
     world.log_in()
+    if "docker-daemon:" in text:
+        world.runner.environment["DOCKER_HOST"] = request.getfixturevalue("dockerd").host
+    if "containers-storage:" in text:
+        world.runner.environment.update(request.getfixturevalue("podman").environment)
     archive = "/srv/images/app.tar"
     if f"oci-archive:{archive}" in text:
         # As somebody else has left it there.
@@ -226,7 +258,19 @@ def test_the_examples_run(world: World, skopeo: Skopeo, document: str) -> None:
         path.parent.mkdir()
         made = images.write_layout(world.root / "made", {"app": images.sample(PLATFORMS)})
         skopeo.copy(layout(made, "app"), f"oci-archive:{path}:app")
-    done = world.play(plays_of(document))
+    rootfs = "/srv/build/rootfs.tar.gz"
+    if f"tarball:{rootfs}" in text:
+        path = pathlib.Path(world.rewrite(rootfs))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(images.noise_layer(1000, seed=1).data)
+    with contextlib.ExitStack() as stack:
+        if "load_url }}" in text:
+            stack.enter_context(world.storage())
+        if "s3://" in text and document in GUIDES:
+            moto = request.getfixturevalue("moto")
+            moto.client().create_bucket(Bucket="images")
+            world.runner.environment["AWS_ENDPOINT_URL"] = moto.url
+        done = world.play(plays_of(document))
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 
 
@@ -279,6 +323,7 @@ def test_a_group_for_modules_that_meet_one_registry(world: World) -> None:
         {"longshore.oci.image_tags": {"repository": ours}},
         {"longshore.oci.image_save_load": archive},
         {"longshore.oci.registry_delete": {"name": f"{ours}:7.0"}},
+        {"longshore.oci.registry_login": {"registry": "registry.example.com"}},
         {"longshore.oci.image_copy": {"src": "docker.io/library/alpine:3.21", "dest": "oci:/srv/alpine:3.21"}},
     ]
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}

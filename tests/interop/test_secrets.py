@@ -287,6 +287,7 @@ class Stage:
         token = {"src": source, "dest": self.guarded, "dest_plain_http": True}
         one = {"name": self.tls, "ca_path": self.ca, "username": USER}
         repository = self.tls.rpartition(":")[0]
+        registry = repository.partition("/")[0]
         greedy = {"src": source, "dest": f"{self.greedy.host}/greedy/app:1", "dest_plain_http": True}
         return {
             "password": case("image_copy", None, **tls, dest_password="{{ password }}"),
@@ -299,6 +300,14 @@ class Stage:
             "wrong-inspect": case("image_inspect", "401", **one, password="{{ wrong }}"),
             "wrong-tags": case(
                 "image_tags", "401", repository=repository, ca_path=self.ca, username=USER, password="{{ wrong }}"
+            ),
+            "login": case(
+                "registry_login", None, registry=registry, ca_path=self.ca, username=USER, password="{{ password }}",
+                auth_file=str(self.hidden / "login.json"),
+            ),
+            "wrong-login": case(
+                "registry_login", "401", registry=registry, ca_path=self.ca, username=USER, password="{{ wrong }}",
+                auth_file=str(self.hidden / "never.json"),
             ),
             "wrong-delete": case("registry_delete", "401", **one, password="{{ wrong }}"),
             "wrong-save": case(

@@ -9,11 +9,14 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .process import Child, run, working_directory
+from .certificates import Authority
+from .process import Child, free_port, run, working_directory
 
 # Limits that a container gets: in a sandbox without CAP_SYS_RESOURCE podman's defaults cannot be set.
 _PODMAN_ULIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096")
@@ -27,6 +30,8 @@ class Dockerd:
             107 bytes at most.
         insecure_registries: ``HOST:PORT`` to use without TLS. Loopback ones are so by themselves.
         options: Further options of dockerd.
+        tls: Whether it also listens on a port of 127.0.0.1, with TLS and for clients whose certificate is of the same
+            authority. They are then in `certificates`, named as docker names them, and the port is in `tls_host`.
     """
 
     def __init__(
@@ -35,17 +40,20 @@ class Dockerd:
         *,
         insecure_registries: Sequence[str] = (),
         options: Sequence[str] = (),
+        tls: bool = False,
     ) -> None:
         self._given_directory = directory
         self._options = [f"--insecure-registry={host}" for host in insecure_registries] + list(options)
+        self._port = free_port() if tls else 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Dockerd:
         with contextlib.ExitStack() as stack:
             self.directory = stack.enter_context(working_directory(self._given_directory, "dockerd"))
+            tls = self._tls() if self._port else []
             # fmt: off
             command = [
-                "dockerd", "--host", self.host, "--data-root", str(self.directory / "data"),
+                "dockerd", *tls, "--host", self.host, "--data-root", str(self.directory / "data"),
                 "--exec-root", str(self.directory / "exec"), "--pidfile", str(self.directory / "dockerd.pid"),
                 # What works in a sandbox too: no kernel filesystem, no firewall rule, no bridge.
                 "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", *self._options,
@@ -74,6 +82,20 @@ class Dockerd:
         """What to put into ``DOCKER_HOST``."""
         return f"unix://{self.socket}"
 
+    @property
+    def tls_host(self) -> str:
+        """``HOST:PORT`` where it speaks TLS."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def certificates(self) -> pathlib.Path:
+        """A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, as ``DOCKER_CERT_PATH`` has it."""
+        return self.directory / "certificates"
+
+    def kill(self) -> None:
+        """End it at once, as a crash would. What it stored is still there for another one on the same directory."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def run(self, *arguments: str) -> str:
         """``docker ARGUMENTS`` against this daemon: its output without the last newline."""
         return run(["docker", "--host", self.host, *arguments]).decode().rstrip("\n")
@@ -86,6 +108,20 @@ class Dockerd:
     def run_container(self, image: str, *command: str, network: str = "none") -> str:
         """Start a container, wait for its end, remove it, and return what it printed. Networks: ``none``, ``host``."""
         return self.run("run", "--rm", f"--network={network}", image, *command)
+
+    def _tls(self) -> list[str]:
+        self.certificates.mkdir(exist_ok=True)
+        authority = Authority(self.certificates)
+        server, client = authority.server(), authority.client("client")
+        shutil.copy(authority.certificate, self.certificates / "ca.pem")
+        client.certificate.replace(self.certificates / "cert.pem")
+        client.key.replace(self.certificates / "key.pem")
+        # fmt: off
+        return [
+            "--host", f"tcp://{self.tls_host}", "--tlsverify", "--tlscacert", str(self.certificates / "ca.pem"),
+            "--tlscert", str(server.certificate), "--tlskey", str(server.key),
+        ]
+        # fmt: on
 
     def _unmount(self) -> None:
         mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
@@ -143,6 +179,31 @@ class Podman:
         ]
         # fmt: on
         return run(command).decode().rstrip("\n")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes any ``podman`` use this storage."""
+        storage, engine = self.directory / "storage.conf", self.directory / "containers.conf"
+        storage.write_text(
+            f'[storage]\ndriver = "vfs"\ngraphroot = "{self.graph_root}"\nrunroot = "{self.run_root}"\n', encoding="utf-8"
+        )
+        engine.write_text('[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n', encoding="utf-8")
+        return {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(engine)}
+
+    @contextlib.contextmanager
+    def service(self) -> Iterator[str]:
+        """Podman's API on a socket, as ``podman.socket`` of systemd has it: ``unix://PATH``."""
+        socket = self.directory / "podman.sock"
+        environment = {**os.environ, **self.environment}
+        # With this level it writes down what it is asked.
+        command = ["podman", "--log-level=info", "system", "service", "--time=0", f"unix://{socket}"]
+        child = Child(command, self.directory, "service", environment)
+        try:
+            child.wait_ready(socket.exists)
+            yield f"unix://{socket}"
+        finally:
+            child.stop()
+            socket.unlink(missing_ok=True)
 
     def inspect(self, image: str) -> dict[str, Any]:
         """What podman says of an image."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from .errors import InvalidInput
 from .reference import Reference
-from .text import sanitise
+from .text import redact, sanitise
 
 DOCKER = "docker"
+#: Transports whose location is a URL; the name of an image stands behind '#' there, and is never sent.
+URLS = frozenset(("http", "https", "s3"))
 _SCHEME = re.compile(r"([a-z][a-z0-9-]*):(.*)", re.DOTALL)
 
 
@@ -32,11 +34,16 @@ class Location:
             name, rest = match.groups()
             if name == DOCKER and rest.startswith("//"):
                 return cls(DOCKER, rest[2:])
+            if name in URLS:
+                # http:2 may well be an image on Docker Hub.
+                if name in transports and rest.startswith("//"):
+                    return cls(name, rest)
+                return cls(DOCKER, text)
             if name in transports and name != DOCKER:
                 if not rest:
                     raise InvalidInput(f"'{sanitise(text)}' names no place after '{name}:'")
                 return cls(name, rest)
-            if rest.startswith(("/", "./", "../", "~")) and name not in ("http", "https"):
+            if rest.startswith(("/", "./", "../", "~")):
                 known = ", ".join(f"{one}:" if one != DOCKER else "docker://" for one in sorted(transports))
                 raise InvalidInput(
                     f"unknown transport '{sanitise(name, 40)}:' in '{sanitise(text)}': known are {known}"
@@ -48,19 +55,42 @@ class Location:
         return Reference.parse(self.details)
 
     def path_and_rest(self) -> tuple[str, str, int | None]:
-        """Path, image name ('' if none) and source index (None if none) of ``path[:name|@index]`` / ``path:@index``."""
-        path, colon, name = self.details.partition(":")
-        if not path:
-            raise InvalidInput(f"'{self}' names no path")
+        """Path, image name ('' if none) and source index (None if none) of ``path[:name|@index]`` / ``path:@index``.
+
+        Of ``URL[#name|#@index]`` the first is the whole URL, its scheme included.
+        """
+        path, joint, name = self.details.partition(self.joint)
+        if not (path.lstrip("/") if self.is_url else path):
+            raise InvalidInput(f"'{sanitise(str(self))}' names no {'host' if self.is_url else 'path'}")
+        if self.is_url:
+            path = f"{self.transport}:{path}"
         if name.startswith("@"):
             if not (name.isascii() and name[1:].isdigit()):
                 raise InvalidInput(
                     f"'{sanitise(str(self))}': after '@' comes the number of an image in the archive, starting at 0"
                 )
             return path, "", int(name[1:])
-        if colon and not name:
-            raise InvalidInput(f"'{sanitise(str(self))}' ends in ':' without a name")
+        if joint and not name:
+            raise InvalidInput(f"'{sanitise(str(self))}' ends in '{joint}' without a name")
         return path, name, None
 
+    @property
+    def is_url(self) -> bool:
+        """Whether the place is reached over a network by its URL."""
+        return self.transport in URLS
+
+    @property
+    def joint(self) -> str:
+        """What stands between the place and the name of an image in it."""
+        return "#" if self.is_url else ":"
+
+    def named(self, name: str) -> Location:
+        """The image ``name`` at this place, which has none yet."""
+        return Location(self.transport, f"{self.details}{self.joint}{name}")
+
     def __str__(self) -> str:
-        return f"docker://{self.details}" if self.transport == DOCKER else f"{self.transport}:{self.details}"
+        """As it may be shown: the query of a URL, which may be signed, is left out."""
+        if self.transport == DOCKER:
+            return f"docker://{self.details}"
+        whole = f"{self.transport}:{self.details}"
+        return redact(whole) if self.is_url else whole

@@ -165,6 +165,24 @@ class Reference:
         return str(self.digest) if self.digest else self.tag or "latest"
 
     @property
+    def familiar(self) -> str:
+        """As docker shows it: without what Docker Hub's images have by default (R1.3, R1.4)."""
+        name = self.name
+        if self.host == DOCKER_HUB:
+            first, unused, rest = self.repository.partition("/")
+            name = rest if first == "library" and "/" not in rest else self.repository
+            # Short as it is, it must still be read as a repository of Docker Hub.
+            if _IMAGE_ID.fullmatch(name) or _split_host(name) != (DOCKER_HUB, name):
+                name = self.name
+        return f"{name}{str(self)[len(self.name) :]}"
+
+    def is_same_image(self, other: Reference) -> bool:
+        """Whether both stand for one image. A digest says so, whatever the tag beside it; without one the tags must agree."""
+        if (self.host.lower(), self.repository) != (other.host.lower(), other.repository):
+            return False
+        return self.with_default_tag().target == other.with_default_tag().target
+
+    @property
     def api_host(self) -> str:
         """The host that speaks the API for this reference (R1.5)."""
         return api_host(self.host)

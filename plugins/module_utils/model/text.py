@@ -9,7 +9,8 @@ import re
 
 # C0, DEL and C1 controls, bidirectional overrides and isolates, zero-width and line separators (S18).
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
-_QUERY = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*")
+# Up to a '#': behind it is the name of an image in an archive, which several of one URL need to be told apart.
+_QUERY = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>#]*")
 _USERINFO = re.compile(r"(https?://)[^\s/@\"'<>]+@")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 

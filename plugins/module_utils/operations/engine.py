@@ -8,35 +8,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from functools import partial
+from typing import TYPE_CHECKING
 
+from ..model.conversion import Blob
+from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import BlobUnknown, OciError
+from ..model.errors import BlobUnknown, ContentError, OciError
+from ..model.form import Change
+from ..model.manifest import AnyManifest
 from ..transports.base import ImageDestination, ImageSource
 from .plan import ImagePlan, Node
 from .scheduler import Group, Job, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer, carry_out
 
+if TYPE_CHECKING:
+    from .recompress import Recompressor
 
-def carry_out_all(plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler, group: Group) -> None:
+
+def carry_out_all(
+    plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler, group: Group, recompressor: Recompressor | None = None
+) -> None:
     """Begin to do everything in ``plans``, whose transfers ``ledger`` has assigned; done when the jobs of ``group`` are.
+
+    ``recompressor``: for plans with layers that change.
 
     An image that fails keeps its error in its plan and leaves the others alone; no name of it has moved then."""
     for plan in plans:
         if plan.error is None and not plan.is_empty:
-            _ImageWork(plan, ledger, scheduler, group).begin()
+            _ImageWork(plan, ledger, scheduler, group, recompressor).begin()
 
 
 class _ImageWork:
     """The jobs of one image."""
 
-    def __init__(self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler, group: Group) -> None:
+    def __init__(
+        self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler, group: Group, recompressor: Recompressor | None
+    ) -> None:
         self._plan = plan
+        self._recompressor = recompressor
         self._ledger = ledger
         self._scheduler = scheduler
         self._group = group
         self._source = plan.item.source
         self._destination = plan.item.destination
         self._nodes: dict[Digest, Job] = {}
+        self._finished: dict[Digest, AnyManifest] = {}
 
     def begin(self) -> None:
         plan = self._plan
@@ -62,19 +78,22 @@ class _ImageWork:
         first = self._node(root, names[0], [])
         if len(names) == 1:
             return first
-        further = [
-            self._scheduler.add(Job(partial(self._destination.write_manifest, root.manifest, name), [first]))
-            for name in names[1:]
-        ]
+        further = [self._scheduler.add(Job(partial(self._name, root, name), [first])) for name in names[1:]]
         return self._scheduler.add(Job(_nothing, further))
 
     def _node(self, node: Node, name: str | None, needs: list[Job]) -> Job:
         for child in node.children:
-            if child.manifest.digest not in self._nodes:
-                self._nodes[child.manifest.digest] = self._node(child, None, [])
-            needs.append(self._nodes[child.manifest.digest])
+            # Looked up first: a job that has been added may be over, and its manifest another one, at once.
+            digest = child.manifest.digest
+            if digest not in self._nodes:
+                self._nodes[digest] = self._node(child, None, [])
+            needs.append(self._nodes[digest])
         for blob in node.blobs:
             job = self._transfer(self._ledger.transfer(self._destination, blob.digest))
+            if job is not None:
+                needs.append(job)
+        for layer, change in node.changes:
+            job = self._transfer(self._ledger.changed(self._destination, layer, change))
             if job is not None:
                 needs.append(job)
         return self._scheduler.add(Job(partial(self._write, node, name), needs))
@@ -90,16 +109,49 @@ class _ImageWork:
                     needs.append(leader)
             # Tolerant: where the leader failed, this image may still get the blob from its own source.
             size = transfer.descriptor.size if transfer.how == COPY else 0
-            transfer.job = self._scheduler.add(Job(partial(carry_out, transfer), needs, size, tolerant=True))
+            run = partial(carry_out, transfer) if transfer.change is None else partial(self._change, transfer)
+            transfer.job = self._scheduler.add(Job(run, needs, size, tolerant=True))
         return transfer.job
 
+    def _change(self, transfer: Transfer, again: bool = False) -> None:
+        # Imported here: few tasks have layers that change.
+        from .changes import carry_out_change
+        from .recompress import Recompressor
+
+        carry_out_change(transfer, self._source, self._recompressor or Recompressor(), again)
+
     def _write(self, node: Node, name: str | None) -> None:
+        if node.finish is not None:
+            digest = node.manifest.digest
+            node.manifest = node.finish(self)
+            node.finish = None
+            self._finished[digest] = node.manifest
+            if node is self._plan.root:
+                self._plan.digest = node.manifest.digest
         try:
             self._destination.write_manifest(node.manifest, name)
         except BlobUnknown:
             # The registry said of a blob that it has it, and now that it has not (R1.27): all once more, then for good.
             send_again(node, self._source, self._destination, self._ledger)
+            for layer, change in node.changes:
+                transfer = self._ledger.changed(self._destination, layer, change)
+                if transfer.done in (EXISTING, MOUNT):
+                    self._change(transfer, again=True)
             self._destination.write_manifest(node.manifest, name)
+
+    def _name(self, root: Node, name: str) -> None:
+        self._destination.write_manifest(root.manifest, name)
+
+    def manifest(self, digest: Digest) -> AnyManifest:
+        """As `Results` says."""
+        return self._finished[digest]
+
+    def blob(self, layer: Descriptor, change: Change) -> Blob:
+        """As `Results` says."""
+        result = self._ledger.changed(self._destination, layer, change).result
+        if result is None:
+            raise ContentError(f"layer {layer.digest} was not compressed anew")
+        return result
 
 
 def send_again(node: Node, source: ImageSource, destination: ImageDestination, ledger: Ledger) -> None:

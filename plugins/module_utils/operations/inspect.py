@@ -16,6 +16,7 @@ from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.location import DOCKER, Location
 from ..model.manifest import AnyManifest, Index, Manifest
 from ..model.platform import Platform
+from ..model.text import redact
 from ..transports import table
 from ..transports.base import ImageSource
 from ..transports.places import Places
@@ -69,9 +70,9 @@ def inspect(
 
     for name, location, entry in zip(names, locations, each(look, locations, parallel, stop)):
         if entry is None:
-            found.missing.append(name)
+            found.missing.append(redact(name))
         else:
-            found.images.append({"name": name, **_names(location), **entry})
+            found.images.append({"name": redact(name), **_names(location), **entry})
     return found
 
 

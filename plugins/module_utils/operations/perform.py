@@ -8,21 +8,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.errors import OciError
 from ..transports.base import ImageDestination
 from ..transports.places import Places
+from .delta import Missing
 from .engine import carry_out_all
 from .plan import ImagePlan, Item, plan_image
 from .scheduler import Group, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
+
+if TYPE_CHECKING:
+    from .recompress import Recompressor
 
 #: Images whose manifests are held at once: memory does not grow with their number.
 WINDOW = 256
 FIRST_WINDOW = 16
 
 COPIED, UNCHANGED, FAILED = "copied", "unchanged", "failed"
+#: What a diff shows for a digest that check mode cannot know.
+UNKNOWN = "known when its layers are compressed"
 
 
 @dataclass
@@ -48,7 +54,7 @@ class Outcome:
         """Names at the destination and the digests they stand for, before and after; only those that change."""
         moved = {image["dest"]: image for image in self.images if image["changed"]}
         before = {name: image["digest_before"] for name, image in moved.items()}
-        after = {name: image["digest"] for name, image in moved.items()}
+        after = {name: image["digest"] or UNKNOWN for name, image in moved.items()}
         return {"before": {**before, **self.dropped}, "after": {**after, **dict.fromkeys(self.dropped)}}
 
     def facts(self) -> dict[str, Any]:
@@ -82,20 +88,26 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
     outcome = Outcome()
     ledger = Ledger()
     scheduler = Scheduler(how.parallel, how.stop)
+    recompressor = _recompressor(items, how)
     try:
         under_way: _Window | None = None
+        missing = Missing()
+        if len(items) > WINDOW and _are_of_a_delta(items):
+            _rehearse(items, scheduler, missing)
         for chosen in _windows(items):
             # Asked for while the images of the window before are on their way.
             window = _Window([])
-            window.plans = [plan_image(item, scheduler, window.asking) for item in chosen]
+            window.plans = [_planned(item, scheduler, window.asking) for item in chosen]
             scheduler.wait(window.asking)
+            missing.note(window.plans)
+            missing.refuse()
             window.new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in window.plans]
             if how.check:
                 for transfer in _all(window.new):
                     transfer.done = transfer.how
             else:
                 _expect(window.new)
-                carry_out_all(window.plans, ledger, scheduler, window.doing)
+                carry_out_all(window.plans, ledger, scheduler, window.doing, recompressor)
             if under_way is not None:
                 _finish(under_way, scheduler, ledger, outcome)
             under_way = window
@@ -171,12 +183,45 @@ def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outc
 
 def _windows(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     # Few at first, so that transfers begin at once; but what goes into one file has to fit the disk as a whole.
-    size = FIRST_WINDOW if all(item.destination.mount_host for item in items) else WINDOW
+    # And what a delta leaves out is known to be there before the first image moves.
+    at_once = all(item.destination.mount_host for item in items) and not _are_of_a_delta(items)
+    size = FIRST_WINDOW if at_once else WINDOW
     start = 0
     while start < len(items):
         yield items[start : start + size]
         start += size
         size = min(size * 2, WINDOW)
+
+
+def _planned(item: Item, scheduler: Scheduler, group: Group) -> ImagePlan:
+    if not item.wish.form:
+        return plan_image(item, scheduler, group)
+    from .plan_conversion import plan_converted
+
+    return plan_converted(item, scheduler, group)
+
+
+def _recompressor(items: Sequence[Item], how: How) -> Recompressor | None:
+    # Imported where a task converts: the others need not wait for its libraries.
+    if not any(item.wish.form.compression for item in items):
+        return None
+    from .recompress import Recompressor
+
+    return Recompressor(how.stop)
+
+
+def _are_of_a_delta(items: Sequence[Item]) -> bool:
+    return any(item.source.is_delta for item in items)
+
+
+def _rehearse(items: Sequence[Item], scheduler: Scheduler, missing: Missing) -> None:
+    # More images than a window has: all are asked for once before, a window's worth held at a time.
+    for start in range(0, len(items), WINDOW):
+        asking = Group(asks=True)
+        plans = [plan_image(item, scheduler, asking) for item in items[start : start + WINDOW]]
+        scheduler.wait(asking)
+        missing.note(plans)
+    missing.refuse()
 
 
 def _all(new: list[list[Transfer]]) -> list[Transfer]:
@@ -203,7 +248,7 @@ def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> No
             counts[how] += 1
             outcome.blobs[how] += 1
         if how == COPY:
-            moved += transfer.descriptor.size
+            moved += transfer.size
     outcome.bytes_transferred += moved
     state = FAILED if plan.error is not None else UNCHANGED if plan.is_empty else COPIED
     before = plan.before.get(plan.item.names[0])
@@ -222,6 +267,8 @@ def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> No
     if plan.item.wish.referrers:
         entry["referrers"] = len(plan.referrers) + len(plan.companions)
         outcome.companions |= plan.companion_names
+    if plan.left_out:
+        entry["left_out"] = [str(digest) for digest in plan.left_out]
     if plan.error is not None:
         entry["error"] = getattr(plan.error, "message", None) or f"unexpected {type(plan.error).__name__}"
         outcome.error = outcome.error or plan.error

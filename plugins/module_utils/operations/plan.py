@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
+from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidInput, InvalidManifest, OciError
+from ..model.form import Change, Form
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.manifest import AnyManifest, Index, Manifest
 from ..model.platform import Platform
@@ -21,7 +24,7 @@ from . import selection
 from .blobs import read_blob
 from .scheduler import Group, Job, Scheduler
 
-_NESTING = 3
+NESTING = 3
 #: What cosign appends to the tag ``sha256-<hex>`` of what it signs, attests or describes.
 _COSIGN = (".sig", ".att", ".sbom")
 
@@ -35,6 +38,17 @@ class Wish:
     #: What becomes of an index of which a part is copied: ``strip`` writes a new one, ``sparse`` keeps it whole.
     index: str = "strip"
     referrers: bool = False
+    #: What all of it is to be converted to; an empty one leaves it as it is.
+    form: Form = Form()
+
+    def __post_init__(self) -> None:
+        if self.form and self.referrers:
+            raise InvalidInput(
+                "referrers go with an image as it is: what signs or describes an image names its digest, which format and "
+                "compression change"
+            )
+        if self.form and self.platforms and self.index == "sparse":
+            raise InvalidInput("index sparse keeps an index as it is, which format and compression cannot: use strip")
 
 
 @dataclass(eq=False)
@@ -52,15 +66,30 @@ class Item:
     expected: Digest | None = None
 
 
+class Results(Protocol):
+    """What became of the parts of an image."""
+
+    def blob(self, layer: Descriptor, change: Change) -> Blob:
+        """What a layer became."""
+
+    def manifest(self, digest: Digest) -> AnyManifest:
+        """What a child became that has ``digest`` at the source, and that had to be finished."""
+
+
 @dataclass(eq=False)
 class Node:
     """One manifest to write, after its children and blobs."""
 
+    #: Until `finish` was called, what the source has.
     manifest: AnyManifest
     #: False if the destination has it and only names are to be set.
     missing: bool = True
     children: list[Node] = field(default_factory=list)
     blobs: list[Descriptor] = field(default_factory=list)
+    #: Layers whose bytes are to change on their way.
+    changes: list[tuple[Descriptor, Change]] = field(default_factory=list)
+    #: Makes the manifest to write, where that is known only when layers have changed or children are finished.
+    finish: Callable[[Results], AnyManifest] | None = None
 
 
 class ImagePlan:
@@ -68,6 +97,7 @@ class ImagePlan:
 
     def __init__(self, item: Item) -> None:
         self.item = item
+        #: Of what the destination has afterwards; None as long as that has to be compressed first.
         self.digest: Digest | None = None
         self.before: dict[str, Digest | None] = {}
         self.root: Node | None = None
@@ -78,11 +108,17 @@ class ImagePlan:
         self.companion_names: set[str] = set()
         #: Digests of the blobs that the destination has.
         self.present: set[Digest] = set()
+        #: Those that neither the source nor, so far as can be told, the destination has.
+        self.lacking: list[Descriptor] = []
+        #: Entries of indexes that have no place in the format wanted.
+        self.left_out: list[Digest] = []
         self.error: BaseException | None = None
 
     @property
     def names_to_set(self) -> list[str]:
         """The names that do not point at the image yet."""
+        if self.digest is None and self.root is not None:
+            return list(self.item.names)
         return [name for name in self.item.names if self.before.get(name) != self.digest]
 
     @property
@@ -107,11 +143,11 @@ class ImagePlan:
 def plan_image(item: Item, scheduler: Scheduler, group: Group) -> ImagePlan:
     """Begin to plan ``item``; the plan is complete once the jobs of ``group`` are. Errors end up in it."""
     plan = ImagePlan(item)
-    _Planner(plan, scheduler, group).begin()
+    Planner(plan, scheduler, group).begin()
     return plan
 
 
-class _Planner:
+class Planner:
     """Asks both ends about one image. Every step is a job, so that images, platforms and blobs are asked at once."""
 
     def __init__(self, plan: ImagePlan, scheduler: Scheduler, group: Group) -> None:
@@ -126,9 +162,10 @@ class _Planner:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
+        """Add the first job."""
         self._later(self._resolve)
 
-    def _later(self, step: Callable[[], None]) -> None:
+    def _later(self, step: Callable[[], None], needs: Iterable[Job] = ()) -> Job:
         def run() -> None:
             if self._plan.error is not None:
                 return
@@ -139,13 +176,15 @@ class _Planner:
             except BaseException as exc:
                 self._plan.error = self._plan.error or exc
 
-        self._scheduler.add(Job(run, group=self._group))
+        return self._scheduler.add(Job(run, needs, group=self._group))
 
     def _resolve(self) -> None:
         plan, wish = self._plan, self._wish
         plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
         if not self._destination.capabilities.indexes:
             self._resolve_one()
+            return
+        if self._is_there_already():
             return
         # Where nothing can be as wanted yet the manifest is fetched at once: its digest comes with it.
         root = None if any(plan.before.values()) else self._source.manifest()
@@ -177,7 +216,28 @@ class _Planner:
         # Some engines know an image by its manifest after all.
         self._settle(manifest.digest if manifest.digest in plan.before.values() else digest)
         if plan.names_to_set:
-            plan.root = self._expand(Node(manifest))
+            # Where the image is there under another name it is not loaded again.
+            plan.root = Node(manifest, missing=not self._has(digest))
+            if plan.root.missing:
+                self._expand(plan.root)
+
+    def _is_there_already(self) -> bool:
+        """Whether the names stand for the very image of a source that knows its ID alone: one that would have to be
+        exported to tell its manifest is not, for that."""
+        plan, wish = self._plan, self._wish
+        before = set(plan.before.values())
+        if wish.platforms or wish.referrers or len(before) != 1:
+            return False
+        digest = before.pop()
+        image_id = self._source.image_id() if digest is not None else None
+        held = self._destination.manifest(digest) if digest is not None and image_id is not None else None
+        if not isinstance(held, Manifest) or held.config.digest != image_id or not self._is_as_wanted(held):
+            return False
+        self._settle(held.digest)
+        return True
+
+    def _is_as_wanted(self, manifest: Manifest) -> bool:
+        return True
 
     def _one_platform(self, root: AnyManifest) -> Manifest:
         wanted = self._wish.platforms
@@ -236,30 +296,35 @@ class _Planner:
         manifest = node.manifest
         self._is_new(manifest.digest)
         if isinstance(manifest, Manifest):
-            node.blobs = manifest.blobs()
-            if not self._fresh:
-                for blob in node.blobs:
-                    if self._is_new(blob.digest):
-                        self._later(partial(self._blob, blob))
+            self._ask(node, manifest.blobs())
             return node
-        if depth >= _NESTING:
-            raise InvalidManifest(f"{manifest.digest} nests indexes more than {_NESTING} deep")
+        if depth >= NESTING:
+            raise InvalidManifest(f"{manifest.digest} nests indexes more than {NESTING} deep")
         for child in manifest.manifests if kept is None else kept:
             if self._is_new(child.digest):
                 self._later(partial(self._child, node, child, depth + 1))
         return node
+
+    def _ask(self, node: Node, blobs: list[Descriptor]) -> None:
+        """Ask which of ``blobs``, those of ``node`` that stay what they are, the destination has."""
+        node.blobs = blobs
+        for blob in blobs:
+            if (not self._fresh or self._source.lacks(blob)) and self._is_new(blob.digest):
+                self._later(partial(self._blob, blob))
 
     def _child(self, parent: Node, child: Descriptor, depth: int) -> None:
         if not self._has(child.digest):
             parent.children.append(self._expand(Node(self._source.manifest(child.digest)), None, depth))
 
     def _blob(self, blob: Descriptor) -> None:
-        if self._destination.has_blob(blob):
+        if not self._fresh and self._destination.has_blob(blob):
             self._plan.present.add(blob.digest)
+        elif self._source.lacks(blob) and not self._source.mount_from(blob)[0]:
+            self._plan.lacking.append(blob)
 
     def _referrers(self, digest: Digest, depth: int) -> None:
         for descriptor in self._source.referrers(digest):
-            if not self._is_new(descriptor.digest) or depth >= _NESTING:
+            if not self._is_new(descriptor.digest) or depth >= NESTING:
                 continue
             if not self._has(descriptor.digest):
                 self._plan.referrers.append(self._expand(Node(self._source.manifest(descriptor.digest))))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class Contents:
     blobs: tuple[tuple[Digest, int], ...] = ()
     #: The config of what is an image.
     config: Descriptor | None = None
+    #: What an index says it is for.
+    platforms: tuple[str, ...] = ()
 
 
 class Survey:
@@ -92,6 +95,8 @@ class Survey:
         self._manifests: dict[Digest, Contents | None] = {}
         self._blobs: dict[Digest, tuple[Digest, int]] = {}
         self._dates: dict[Digest, datetime | None] = {}
+        #: Of configs.
+        self._platforms: dict[Digest, str] = {}
         self._referrers: dict[Digest, list[Descriptor]] = {}
 
     def tags(self) -> list[str]:
@@ -141,6 +146,17 @@ class Survey:
         self._dates.update(zip(asked, dates))
         return {digest: self._newest(digest, closure) for digest in digests}
 
+    def platforms(self, digests: Iterable[Digest]) -> dict[Digest, list[str]]:
+        """The platforms of each manifest: those that an index lists, or the one of an image's config."""
+        digests = list(dict.fromkeys(digests))
+        # What tells the date tells the platform.
+        self.created(digests)
+        found: dict[Digest, list[str]] = {}
+        for digest, one in self.manifests(digests).items():
+            own = self._platforms.get(one.config.digest, "") if one.config else ""
+            found[digest] = [own] if own else list(one.platforms)
+        return found
+
     def referrers(self, digests: Iterable[Digest]) -> dict[Digest, list[Descriptor]]:
         """What refers to each manifest by its ``subject``."""
         digests = list(dict.fromkeys(digests))
@@ -160,7 +176,9 @@ class Survey:
         if isinstance(manifest, Index):
             children = tuple(one.digest for one in manifest.manifests)
             images = tuple(one.digest for one in manifest.manifests if ATTESTS not in one.annotations)
-            return Contents(digest, manifest.media_type, manifest.size, children, images)
+            named = [one.platform for one in manifest.manifests if one.platform and not one.platform.is_unknown]
+            platforms = tuple(dict.fromkeys(sys.intern(str(platform)) for platform in named))
+            return Contents(digest, manifest.media_type, manifest.size, children, images, platforms=platforms)
         # Images share most of their layers: one pair for each blob, however many manifests name it.
         blobs = tuple(self._blobs.setdefault(one.digest, (one.digest, one.size)) for one in manifest.blobs())
         config = manifest.config if manifest.is_image else None
@@ -171,7 +189,9 @@ class Survey:
             raw = self.client.get_blob(self.repository, config, CONFIG_LIMIT)
         except NotFound:
             return None
-        return parse_date(ImageConfig.parse(raw, f"config {config.digest} of {self.name}").created)
+        parsed = ImageConfig.parse(raw, f"config {config.digest} of {self.name}")
+        self._platforms[config.digest] = sys.intern(str(parsed.platform or ""))
+        return parse_date(parsed.created)
 
     def _newest(self, digest: Digest, closure: dict[Digest, Contents], depth: int = 0) -> datetime | None:
         contents = closure.get(digest)

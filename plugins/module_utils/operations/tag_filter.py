@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..model.errors import InvalidInput
 from ..model.text import sanitise
@@ -16,7 +17,11 @@ from .semver import Range, natural, version_key
 
 @dataclass(frozen=True)
 class TagFilter:
-    """``include`` (none: all) and not ``exclude`` and within ``versions``. A pattern has to match the whole tag."""
+    """``include`` (none: all) and not ``exclude`` and within ``versions``. A pattern has to match the whole tag.
+
+    What is filtered may be names with a repository in front, as archives have them: only what comes after the last colon
+    can be a version.
+    """
 
     include: tuple[re.Pattern[str], ...] = ()
     exclude: tuple[re.Pattern[str], ...] = ()
@@ -40,7 +45,7 @@ class TagFilter:
             return False
         if matches_any(self.exclude, tag):
             return False
-        return self.versions is None or self.versions.matches(tag)
+        return self.versions is None or self.versions.matches(tag.rpartition(":")[2])
 
 
 def patterns(option: str, texts: Iterable[str] | None) -> tuple[re.Pattern[str], ...]:
@@ -60,9 +65,17 @@ def matches_any(wanted: Sequence[re.Pattern[str]], tag: str) -> bool:
 
 
 def ordered(tags: Iterable[str], sort: str) -> list[str]:
-    """``tags`` by ``name`` (digits by value), by ``version`` (those that are none first), or as they came."""
+    """``tags`` by ``name`` (digits by value), by ``version`` (those that are none first), or as they came.
+
+    Names with a repository in front are by version within each repository.
+    """
     if sort == "name":
         return sorted(tags, key=lambda tag: (natural(tag), tag))
     if sort == "version":
-        return sorted(tags, key=version_key)
+        return sorted(tags, key=_by_version)
     return list(tags)
+
+
+def _by_version(name: str) -> tuple[Any, ...]:
+    repository, unused, tag = name.rpartition(":")
+    return natural(repository), version_key(tag)

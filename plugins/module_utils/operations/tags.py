@@ -63,6 +63,12 @@ def query(survey: Survey, wish: Query) -> tuple[list[str], list[dict[str, Any]],
     return tags, _details(survey, tags) if wish.details else [], len(every)
 
 
+def listing(survey: Survey, wish: Query) -> dict[str, Any]:
+    """`query` as fields of a module's result."""
+    tags, details, total = query(survey, wish)
+    return {"tags": tags, "total": total, **({"details": details} if wish.details else {})}
+
+
 def created(survey: Survey, tags: Sequence[str]) -> dict[str, datetime | None]:
     """When the image behind each tag was made; each digest is looked at once."""
     heads = survey.heads(tags)
@@ -74,6 +80,7 @@ def _details(survey: Survey, tags: Sequence[str]) -> list[dict[str, Any]]:
     heads = survey.heads(tags)
     digests = [head.digest for head in heads.values()]
     dates = survey.created(digests)
+    platforms = survey.platforms(digests)
     closure = survey.closure(digests)
     sizes = {digest: _stored(digest, closure) for digest in dict.fromkeys(digests)}
     return [
@@ -83,6 +90,7 @@ def _details(survey: Survey, tags: Sequence[str]) -> list[dict[str, Any]]:
             "media_type": heads[tag].media_type,
             "size": sizes[heads[tag].digest],
             "created": _iso(dates[heads[tag].digest]),
+            "platforms": platforms.get(heads[tag].digest, []),
         }
         for tag in tags
         # One that has gone since the tags were listed.

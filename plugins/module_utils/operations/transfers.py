@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import ContentError, NotFound
+from ..model.form import Change
 from ..transports.base import BlobStream, ImageDestination, ImageSource
 from .plan import ImagePlan
 from .scheduler import Job
@@ -33,6 +35,15 @@ class Transfer:
     job: Job | None = None
     #: What it came to; `how` is what was planned.
     done: str = ""
+    #: How the bytes change on their way and what they became; the transfer to another repository that changes the same.
+    change: Change | None = None
+    result: Blob | None = None
+    shares: Transfer | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that move to the destination; before they have changed, those of the source."""
+        return self.descriptor.size if self.result is None else self.result.size
 
     @property
     def failed(self) -> bool:
@@ -46,6 +57,8 @@ class Ledger:
     def __init__(self) -> None:
         self._transfers: dict[tuple[int, Digest], Transfer] = {}
         self._holders: dict[tuple[str, Digest], Transfer] = {}
+        self._changed: dict[tuple[int, Digest, Change], Transfer] = {}
+        self._changers: dict[tuple[str, Digest, Change], Transfer] = {}
 
     def assign(self, plan: ImagePlan) -> list[Transfer]:
         """The transfers for ``plan`` that no image before it has asked for already, in a fixed order."""
@@ -60,11 +73,21 @@ class Ledger:
                     new.append(transfer)
                 elif not transfer.done and plan.item.source not in transfer.sources:
                     transfer.sources.append(plan.item.source)
+            for layer, change in node.changes:
+                changed = self._changed.get((id(plan.item.destination), layer.digest, change))
+                if changed is None or changed.failed:
+                    new.append(self._change(plan, layer, change))
+                elif not changed.done and plan.item.source not in changed.sources:
+                    changed.sources.append(plan.item.source)
         return new
 
     def transfer(self, destination: ImageDestination, digest: Digest) -> Transfer:
         """What `assign` has decided for a blob."""
         return self._transfers[(id(destination), digest)]
+
+    def changed(self, destination: ImageDestination, layer: Descriptor, change: Change) -> Transfer:
+        """What `assign` has decided for a layer that changes."""
+        return self._changed[(id(destination), layer.digest, change)]
 
     @staticmethod
     def release(transfers: Iterable[Transfer]) -> None:
@@ -72,6 +95,7 @@ class Ledger:
         for transfer in transfers:
             transfer.sources.clear()
             transfer.leader = None
+            transfer.shares = None
 
     def _decide(self, plan: ImagePlan, descriptor: Descriptor, present: bool) -> Transfer:
         source, destination = plan.item.source, plan.item.destination
@@ -87,8 +111,26 @@ class Ledger:
         if holder is not transfer:
             transfer.how, transfer.repository = MOUNT, holder.destination.mount_repository
             transfer.leader = holder if holder.how != EXISTING and not holder.done else None
-        elif source.mount_host == host and source.mount_repository != destination.mount_repository:
-            transfer.how, transfer.repository = MOUNT, source.mount_repository
+            return transfer
+        origin, repository = source.mount_from(descriptor)
+        if origin == host and repository != destination.mount_repository:
+            transfer.how, transfer.repository = MOUNT, repository
+        return transfer
+
+    def _change(self, plan: ImagePlan, layer: Descriptor, change: Change) -> Transfer:
+        """A layer changes once for each host; other repositories of the host mount what it became."""
+        destination = plan.item.destination
+        transfer = Transfer(layer, destination, COPY, [plan.item.source], change=change)
+        self._changed[(id(destination), layer.digest, change)] = transfer
+        host = destination.mount_host
+        if host and destination.capabilities.mounts:
+            holder = self._changers.setdefault((host, layer.digest, change), transfer)
+            if holder.failed:
+                holder = self._changers[(host, layer.digest, change)] = transfer
+            if holder is not transfer:
+                transfer.how, transfer.repository = MOUNT, holder.destination.mount_repository
+                transfer.shares = holder
+                transfer.leader = None if holder.done else holder
         return transfer
 
 
@@ -121,11 +163,17 @@ class _Opener:
         self._source = source
         self._descriptor = descriptor
         self._stream: BlobStream | None = None
+        self._joined = False
 
     def __call__(self) -> BlobStream:
-        self._stream = self._source.open_blob(self._descriptor)
+        self._stream, self._joined = self._source.open_blob(self._descriptor), False
+        return self._stream
+
+    def at(self, offset: int) -> BlobStream:
+        """The blob from byte ``offset`` on, where an interrupted upload goes on."""
+        self._stream, self._joined = self._source.open_blob(self._descriptor, offset), offset > 0
         return self._stream
 
     @property
     def resumed(self) -> bool:
-        return bool(getattr(self._stream, "resumed", False))
+        return self._joined or bool(getattr(self._stream, "resumed", False))

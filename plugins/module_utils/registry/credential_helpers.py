@@ -27,6 +27,31 @@ def ask(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> tupl
     MissingRequirement without the ``docker`` package, OciError when the program is missing, fails or takes longer
     than ``timeout`` seconds.
     """
+    try:
+        answer = _call(helper, source, timeout, lambda store: store.get(server))
+        if answer is None:
+            return None
+        username, secret = answer["Username"], answer["Secret"]
+    except (ValueError, KeyError, TypeError):
+        # Its output holds a secret, so no part of it is shown.
+        raise OciError(f"{source} gave an answer that is no credential") from None
+    if not isinstance(username, str) or not isinstance(secret, str):
+        raise OciError(f"{source} gave an answer that is no credential")
+    return username, secret
+
+
+def keep(helper: str, server: str, username: str, secret: str, source: str, timeout: float = TIMEOUT) -> None:
+    """Have the helper keep ``username`` and ``secret`` for ``server``. Raises as `ask`."""
+    _call(helper, source, timeout, lambda store: store.store(server, username, secret), secret)
+
+
+def forget(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> None:
+    """Have the helper forget what it has for ``server``, if anything. Raises as `ask`."""
+    _call(helper, source, timeout, lambda store: store.erase(server))
+
+
+def _call(helper: str, source: str, timeout: float, use: Callable[[Any], Any], secret: str = "") -> Any:
+    """What ``use`` makes of the helper's store; None if it has no such credentials. ``secret`` is not to be shown."""
     if not isinstance(helper, str) or _NAME.fullmatch(helper) is None:
         raise InvalidInput(f"{source} has no valid name: letters, digits, '.', '_' and '-'")
     try:
@@ -48,36 +73,30 @@ def ask(helper: str, server: str, source: str, timeout: float = TIMEOUT) -> tupl
     if store.exe is None:
         raise missing
     try:
-        answer = _within(timeout, store.get, server)
-        username, secret = answer["Username"], answer["Secret"]
+        return _within(timeout, use, store)
     except CredentialsNotFound:
         return None
     except StoreError as exc:
-        raise OciError(f"{source} failed: {shown(exc, 200)}") from None
+        words = str(exc).replace(secret, "...") if secret else str(exc)
+        raise OciError(f"{source} failed: {shown(words, 200)}") from None
     except _TooLong:
         raise OciError(f"{source} gave no answer in {timeout:.0f} seconds") from None
     except OSError as exc:
         raise OciError(f"{source} cannot be started: {exc.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        # Its output holds a secret, so no part of it is shown.
-        raise OciError(f"{source} gave an answer that is no credential") from None
-    if not isinstance(username, str) or not isinstance(secret, str):
-        raise OciError(f"{source} gave an answer that is no credential")
-    return username, secret
 
 
 class _TooLong(Exception):
     """The time was up."""
 
 
-def _within(timeout: float, ask_store: Callable[[str], Any], server: str) -> Any:
-    """What ``ask_store(server)`` gives or raises. The package waits for ever, so it is left waiting in a thread."""
+def _within(timeout: float, use: Callable[[Any], Any], store: Any) -> Any:
+    """What ``use(store)`` gives or raises. The package waits for ever, so it is left waiting in a thread."""
     answers: list[Any] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            answers.append(ask_store(server))
+            answers.append(use(store))
         except Exception as exc:
             errors.append(exc)
 

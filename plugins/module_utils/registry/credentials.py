@@ -63,6 +63,19 @@ class _File:
     store: str
 
 
+def usual_paths(environ: Mapping[str, str], home: str) -> list[str]:
+    """The files that are searched where the user names none: podman's two, then docker's."""
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    folder = os.path.join(runtime, "containers") if runtime else f"/run/containers/{os.getuid()}"
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    docker = environ.get("DOCKER_CONFIG") or os.path.join(home, ".docker")
+    return [
+        os.path.join(folder, "auth.json"),
+        os.path.join(config, "containers/auth.json"),
+        os.path.join(docker, "config.json"),
+    ]
+
+
 class CredentialStore:
     """Looks credentials up in ``auth_file``, or in podman's files and then docker's. Reads each file once. Thread-safe.
 
@@ -114,13 +127,8 @@ class CredentialStore:
         if self._environ.get("REGISTRY_AUTH_FILE"):
             yield self._environ["REGISTRY_AUTH_FILE"], "REGISTRY_AUTH_FILE"
             return
-        runtime = self._environ.get("XDG_RUNTIME_DIR")
-        folder = os.path.join(runtime, "containers") if runtime else f"/run/containers/{os.getuid()}"
-        yield os.path.join(folder, "auth.json"), ""
-        config = self._environ.get("XDG_CONFIG_HOME") or os.path.join(self._home, ".config")
-        yield os.path.join(config, "containers/auth.json"), ""
-        docker = self._environ.get("DOCKER_CONFIG") or os.path.join(self._home, ".docker")
-        yield os.path.join(docker, "config.json"), ""
+        for path in usual_paths(self._environ, self._home):
+            yield path, ""
 
     def _read_all(self) -> Iterator[_File]:
         for path, name in self._paths():
@@ -147,7 +155,7 @@ class CredentialStore:
                     return found
             if name in file.auths:
                 key, entry = file.auths[name]
-                found = _entry(file.path, key, entry)
+                found = read_entry(file.path, key, entry)
                 if found is None and file.store:
                     found = self._ask(file, file.store, key)
                 if found:
@@ -156,7 +164,7 @@ class CredentialStore:
         if not file.store or host in file.auths or host in file.helpers:
             return None
         try:
-            return self._ask(file, file.store, _HUB_KEY if host == _HUB else host)
+            return self._ask(file, file.store, filed_key(host))
         except MissingRequirement as exc:
             # docker names each host it has stored: one that it does not name is most likely public.
             note = f"{file.path}: {exc.message}"
@@ -186,8 +194,8 @@ def _names(host: str, repository: str) -> list[str]:
     return ["/".join([host, *parts[:count]]) for count in range(len(parts), -1, -1)]
 
 
-def _normal(key: str) -> str:
-    # The key as `_names` writes it; '' for those under which docker keeps other things.
+def normal_key(key: str) -> str:
+    """``host`` or ``host/path``, however a key of an auth file spells it; '' for those under which docker keeps other things."""
     if key.rstrip("/").endswith(("/access-token", "/refresh-token")):
         return ""
     bare = _SCHEME.sub("", key, count=1)
@@ -197,6 +205,11 @@ def _normal(key: str) -> str:
     path = path.strip("/")
     # An address has only its host in common with a prefix; v1 and v2 are versions of the API, not repositories.
     return host if bare != key or not path or path in ("v1", "v2") else f"{host}/{path}"
+
+
+def filed_key(name: str) -> str:
+    """The key under which docker and podman file what `normal_key` calls ``name`` (R1.5)."""
+    return _HUB_KEY if name == _HUB else name
 
 
 def _parse(path: str, raw: bytes) -> _File:
@@ -225,15 +238,19 @@ def _field(document: dict[str, Any], key: str, default: Any, what: str) -> Any:
 def _keyed(section: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     found: dict[str, tuple[str, Any]] = {}
     for key, value in section.items():
-        name = _normal(key)
+        name = normal_key(key)
         # A key that is written as we would write it comes before one that only means the same.
         if name and (name not in found or name == key):
             found[name] = (key, value)
     return found
 
 
-def _entry(path: str, key: str, entry: Any) -> Credentials | None:
-    # Only the entry that is asked for is looked at: a broken one of another registry harms nobody (R1.69).
+def read_entry(path: str, key: str, entry: Any) -> Credentials | None:
+    """The credentials in ``entry``, which has ``key`` in the file ``path``; None if it holds none, as with a helper.
+
+    Raises InvalidInput. Only the entry that is asked for is looked at: a broken one of another registry harms nobody
+    (R1.69).
+    """
     source = f"'{sanitise(key, 120)}' in {path}"
     if not isinstance(entry, dict):
         raise InvalidInput(f"the entry {source} is not an object")

@@ -27,6 +27,9 @@ PUSH_LIMIT = 4 * 1024 * 1024
 # R1.17: a registry that cannot answer HEAD, or whose reason only a body can tell. 404 stays what it is.
 _HEAD_REFUSED = frozenset((400, 403, 405, 406, 501))
 _BLOB_UNKNOWN = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"))
+# The same in other words. Distribution says both "digest did not match" and the second while a child of the index that
+# it looks at gets another tag: it writes the child's link anew, and finds it empty.
+_LACKS = ("failed to copy blob", "blob unknown to registry")
 
 
 class Fetched(NamedTuple):
@@ -121,7 +124,7 @@ class Manifests:
                 idempotent=True,
             )
         except RegistryError as exc:
-            if (exc.error_code or "").upper() in _BLOB_UNKNOWN or "failed to copy blob" in exc.message.lower():
+            if (exc.error_code or "").upper() in _BLOB_UNKNOWN or any(one in exc.message.lower() for one in _LACKS):
                 raise BlobUnknown(exc.message, **exc.facts) from None
             raise
         returned = content_digest(response)

@@ -12,6 +12,7 @@ from ..model.reference import api_host
 from .client import RegistryClient
 from .credentials import CredentialStore
 from .session import Session
+from .web import Web
 
 if TYPE_CHECKING:
     from .bandwidth import Bandwidth
@@ -36,6 +37,8 @@ class Registries:
         self._stop = stop
         self._push = push
         self._credentials = CredentialStore(settings.auth_file)
+        #: The way to servers that are no registries, with the same options for TLS, proxy and waits.
+        self.web = Web(settings, meter, bandwidth, stop)
         self._lock = threading.Lock()
         self._clients: dict[str, RegistryClient] = {}
 
@@ -55,3 +58,4 @@ class Registries:
             clients = list(self._clients.values())
         for client in clients:
             client.close()
+        self.web.close()

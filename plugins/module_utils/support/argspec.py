@@ -57,6 +57,11 @@ def _end(prefix: str) -> Spec:
     }
 
 
+def engine(prefix: str = "") -> Spec:
+    """Where the container engine of one end is."""
+    return {f"{prefix}daemon_host": {"type": "str"}}
+
+
 def one_end(**options: dict[str, Any]) -> Spec:
     """The argument spec of a module that meets one registry: its own ``options`` and the shared ones."""
     return {**options, **_end(""), **wire()}

@@ -21,6 +21,8 @@ from .results import spellings
 
 if TYPE_CHECKING:
     from ..registry.pool import Registries
+    from ..transports.engine_settings import EngineSettings
+    from .podman_service import PodmanService
 
 #: The ends a module can have: '' where there is one alone.
 ENDS = ("", "src", "dest")
@@ -40,12 +42,18 @@ class Task:
         self._warnings: list[str] = []
         self._registries: dict[str, Registries] = {}
         self._bandwidth: Bandwidth | None = None
+        self._module = module
+        self._podman: PodmanService | None = None
+        self._starting = threading.Lock()
         self._from_environment()
         #: Every text that must not appear in what leaves the module.
         self.secrets: set[str] = set(module.no_log_values) | self._secrets()
 
-    def check(self) -> None:
-        """Raise InvalidInput for options whose values cannot be meant; asked before anything else is done."""
+    def check(self, new_auth_file: bool = False) -> None:
+        """Raise InvalidInput for options whose values cannot be meant; asked before anything else is done.
+
+        ``new_auth_file``: the file of auth_file need not be there yet.
+        """
         params = self.params
         if not 1 <= params["parallel"] <= _MOST_PARALLEL:
             raise InvalidInput(f"parallel must be 1 to {_MOST_PARALLEL}, not {params['parallel']}")
@@ -60,7 +68,7 @@ class Task:
             if _option(end, "validate_certs") in params:
                 settings = settings_of(params, end)
                 # Found out now: credentials are looked for only when a registry asks for some.
-                if settings.auth_file and not os.path.exists(settings.auth_file):
+                if settings.auth_file and not new_auth_file and not os.path.exists(settings.auth_file):
                     raise InvalidInput(f"auth_file {settings.auth_file} does not exist on the host that runs this task")
 
     @property
@@ -88,6 +96,30 @@ class Task:
             self._registries[end] = Registries(settings, self.meter, self.bandwidth, self.stop, push=push)
         return self._registries[end]
 
+    def engine(self, end: str = "") -> EngineSettings:
+        """The container engine of one end ('', ``src`` or ``dest``). Nothing is asked or started yet."""
+        from ..transports.engine_settings import EngineSettings
+
+        params = self.params
+        return EngineSettings(
+            host=params.get(_option(end, "daemon_host")),
+            validate_certs=params.get(_option(end, "validate_certs")) is not False,
+            ca_path=params.get(_option(end, "ca_path")),
+            client_cert=params.get(_option(end, "client_cert")),
+            client_key=params.get(_option(end, "client_key")),
+            timeout=params["timeout"],
+            stop=self.stop,
+            start_podman=self._start_podman,
+        )
+
+    def _start_podman(self) -> str:
+        from .podman_service import PodmanService
+
+        with self._starting:
+            if self._podman is None:
+                self._podman = PodmanService(self._module, self.stop)
+        return self._podman.url()
+
     def warn(self, text: str) -> None:
         """Show a warning with the result, once."""
         if text not in self._warnings:
@@ -105,7 +137,9 @@ class Task:
         return facts
 
     def close(self) -> None:
-        """Let go of connections. May be called twice."""
+        """Let go of connections, and end what was started for the task. May be called twice."""
+        if self._podman is not None:
+            self._podman.close()
         while self._registries:
             self._registries.popitem()[1].close()
 

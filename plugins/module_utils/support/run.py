@@ -27,11 +27,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _RESERVED = frozenset({"msg", "failed", "exception", "warnings", "deprecations", "invocation", "rc"})
 
 
-def run(module: AnsibleModule, verb: Verb) -> NoReturn:
+def run(module: AnsibleModule, verb: Verb, new_auth_file: bool = False) -> NoReturn:
     """Call ``verb`` and leave the module with its result or its failure. Never returns, never shows a secret.
 
     What a user, a file or a registry can cause (OciError) becomes one sentence without a traceback; only a fault of
     our own carries one, as text, because ansible-core 2.19 and later show exception objects unscrubbed.
+    ``new_auth_file``: the module makes the file of ``auth_file``, which need not be there before.
     """
     task = Task(module)
     result: dict[str, Any] = {}
@@ -39,7 +40,7 @@ def run(module: AnsibleModule, verb: Verb) -> NoReturn:
     try:
         with _stopping(task.stop):
             try:
-                task.check()
+                task.check(new_auth_file)
                 result = verb(task)
             finally:
                 task.close()

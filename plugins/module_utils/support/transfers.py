@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model.errors import InvalidInput
+from ..model.errors import InvalidInput, OciError
+from ..model.form import Form
+from ..model.new_image import NewImage
 from ..model.platform import Platform
 from ..operations.copy import Entry, copy
 from ..operations.perform import How
@@ -24,23 +26,28 @@ def copy_verb(task: Task) -> dict[str, Any]:
     params = task.params
     images = params["images"]
     if images is None:
-        images = [{"src": params["src"], "dest": params["dest"], "additional_tags": params["additional_tags"]}]
+        images = [{key: params[key] for key in ("src", "dest", "additional_tags", "config")}]
     elif params["additional_tags"]:
         raise InvalidInput("additional_tags goes with src and dest; with images each entry has its own")
+    elif params["config"] is not None:
+        raise InvalidInput("config goes with src and dest; with images each entry has its own")
     if not images:
         raise InvalidInput("images is an empty list: there is nothing to copy")
+    form = _form_of(params)
     entries = [
         Entry(
             image["src"],
             image["dest"],
             tuple(image.get("additional_tags") or ()),
-            Wish(platforms_of(image.get("platforms") or params["platforms"]), params["index"], params["referrers"]),
+            Wish(platforms_of(image.get("platforms") or params["platforms"]), params["index"], params["referrers"], form),
+            _config_of(image),
         )
         for image in images
     ]
     places = Places(task.registries("src"), task.registries("dest", push=True))
+    places.source_engine, places.destination_engine = task.engine("src"), task.engine("dest")
     try:
-        return copy(entries, places, _how(task))
+        return _told(task, copy(entries, places, _how(task)))
     finally:
         places.close()
 
@@ -48,19 +55,49 @@ def copy_verb(task: Task) -> dict[str, Any]:
 def save_load_verb(task: Task) -> dict[str, Any]:
     """What image_save_load does."""
     params = task.params
-    wish = Wish(platforms_of(params["platforms"]), "strip", params["referrers"])
+    wish = Wish(platforms_of(params["platforms"]), "strip", params["referrers"], _form_of(params))
     path = _expanded(params["path"])
     saving = params["state"] == "saved"
+    since = [_expanded(text) for text in params["since"]]
+    index_file = os.path.expanduser(params["index_file"]) if params["index_file"] else None
+    if not saving and (since or index_file):
+        raise InvalidInput("since and index_file go with state=saved: a delta knows by itself what it was made against")
+    if not saving and wish.form:
+        raise InvalidInput("format and compression go with state=saved: image_copy converts on the way into a registry")
     if saving and not params["images"]:
         raise InvalidInput("images is an empty list: there is nothing to save")
     registries = task.registries(push=not saving)
-    places = Places(registries, None) if saving else Places(None, registries)
+    # What a delta leaves out may have to be read from another repository of the destination.
+    places = Places(registries, None) if saving else Places(registries, registries)
+    places.source_engine = places.destination_engine = task.engine()
     try:
         if saving:
-            return save(params["images"], path, wish, params["append"], places, _how(task))
+            result = save(params["images"], path, wish, params["append"], places, _how(task), since, index_file)
+            return _told(task, result)
         return load(path, params["images"], params["dest"], wish, places, _how(task))
     finally:
         places.close()
+
+
+def _form_of(params: Mapping[str, Any]) -> Form:
+    return Form(params["format"] or "", params["compression"] or "", params["compression_level"])
+
+
+def _told(task: Task, result: dict[str, Any]) -> dict[str, Any]:
+    """``result``, after a warning for each image of which a conversion left something out."""
+    for image in result["images"]:
+        if image["changed"] and image.get("left_out"):
+            task.warn(
+                f"{image['src']}: {len(image['left_out'])} attestations were left out, which Docker's format cannot hold"
+            )
+    return result
+
+
+def _config_of(image: Mapping[str, Any]) -> NewImage | None:
+    try:
+        return None if image.get("config") is None else NewImage.of(image["config"])
+    except OciError as exc:
+        raise exc.about(f"{image['src']} to {image['dest']}") from None
 
 
 def platforms_of(texts: Sequence[str]) -> tuple[Platform, ...]:

@@ -21,8 +21,9 @@ from ..model.errors import ArchiveError, NotFound, OciError, SizeMismatch
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, descriptor_of, parse_manifest, serialise
 from ..model.text import sanitise
-from . import compressed, docker_manifest, files, layout_index
+from . import compressed, docker_manifest, files, image_list, image_survey, layout_index
 from .docker_manifest import SavedImage
+from .image_list import Earlier, ImageList
 from .layout_files import INDEX_LIMIT
 from .layout_referrers import by_subject
 from .tar_reader import Member, Tar
@@ -38,6 +39,7 @@ class Content(ABC):
         self.tar = tar
         self._lock = threading.RLock()
         self._subjects: dict[Digest, list[Descriptor]] | None = None
+        self._earlier: tuple[Earlier | None] | None = None
 
     @abstractmethod
     def index(self) -> Index:
@@ -49,7 +51,7 @@ class Content(ABC):
 
     @abstractmethod
     def names(self) -> list[str]:
-        """Every name, in the order of the archive."""
+        """Every name, in the order of the archive; ``@N`` for an image without one."""
 
     @abstractmethod
     def manifest(self, digest: Digest) -> AnyManifest:
@@ -64,10 +66,55 @@ class Content(ABC):
         member = self.member(descriptor.digest)
         what = f"blob {descriptor.digest} of {self.tar.what}"
         if member is None:
+            earlier = self.earlier()
+            if earlier is not None and descriptor.digest in earlier.blobs:
+                raise NotFound(f"{what} is left out there: the archive is a delta, and an earlier one has the blob")
             raise NotFound(f"{what} is missing: the archive is not complete")
         if member.size != descriptor.size:
             raise SizeMismatch(f"{what} has {member.size} bytes, its descriptor says {descriptor.size}")
         return member
+
+    def lacks(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is not in the archive."""
+        return descriptor.data is None and self.member(descriptor.digest) is None
+
+    def earlier(self) -> Earlier | None:
+        """What the archive was made against, if it is a delta. Raises InvalidManifest, ArchiveError."""
+        with self._lock:
+            if self._earlier is None:
+                raw = self._index_file()
+                self._earlier = (image_list.parse_since(raw, self._index_name) if raw is not None else None,)
+            return self._earlier[0]
+
+    def image_list(self) -> ImageList:
+        """Its index file, held against what is there; made anew for an archive that has none. Raises ArchiveError."""
+        raw = self._index_file()
+        written = image_list.parse(raw, self._index_name) if raw is not None else None
+        if written is None:
+            return image_survey.survey(self.index().manifests, self._find, self._config, lambda blob: not self.lacks(blob))
+        for blob in written.blobs.values():
+            member = self.member(blob.digest)
+            if member is None or member.size != blob.size:
+                raise ArchiveError(f"{self.tar.what} does not hold the blob {blob.digest} that its {image_list.FILE} lists")
+        return written
+
+    def _index_file(self) -> bytes | None:
+        return self.tar.read(image_list.FILE, image_list.LIMIT) if image_list.FILE in self.tar else None
+
+    @property
+    def _index_name(self) -> str:
+        return f"{image_list.FILE} of {self.tar.what}"
+
+    def _find(self, entry: Descriptor) -> AnyManifest | None:
+        try:
+            return self.manifest(entry.digest) if entry.media_type in media_types.MANIFESTS else None
+        except NotFound:
+            return None
+
+    def _config(self, descriptor: Descriptor) -> bytes | None:
+        if self.lacks(descriptor):
+            return None
+        return descriptor.data or self.tar.content(self.blob(descriptor), CONFIG_LIMIT, f"config {descriptor.digest}")
 
     def holds(self, digest: Digest, depth: int = 0) -> bool:
         """Whether the manifest ``digest`` is here with all that it names."""
@@ -114,7 +161,7 @@ class LayoutContent(Content):
         return layout_index.find(self._index, name, number, self.tar.what).digest
 
     def names(self) -> list[str]:
-        return _names(self._index)
+        return layout_index.tags(self._index)
 
     def manifest(self, digest: Digest) -> AnyManifest:
         what = f"manifest {digest} of {self.tar.what}"
@@ -189,7 +236,10 @@ class SavedContent(Content):
         return self._make(layout_index.find(self._choice, name, None, self.tar.what).digest)
 
     def names(self) -> list[str]:
-        return _names(self._choice)
+        named = [name for name, unused in layout_index.names(self._choice) if name is not None]
+        first = {image_id: number for number, image_id in reversed(list(enumerate(self._ids)))}
+        unnamed = [f"@{number}" for image_id, number in first.items() if not self._images[image_id].names]
+        return [*dict.fromkeys(named), *sorted(unnamed, key=lambda name: int(name[1:]))]
 
     def manifest(self, digest: Digest) -> AnyManifest:
         with self._lock:
@@ -251,10 +301,6 @@ class SavedContent(Content):
         return self._hashed[member]
 
 
-def _names(index: Index) -> list[str]:
-    return list(dict.fromkeys(name for name, unused in layout_index.names(index) if name is not None))
-
-
 def open_content(path: str, what: str, temporary: str | None = None) -> Content | None:
     """The archive ``path``; None if there is no file or an empty one.
 
@@ -267,6 +313,12 @@ def open_content(path: str, what: str, temporary: str | None = None) -> Content 
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+    return content_in(handle, what, temporary)
+
+
+def content_in(handle: int, what: str, temporary: str | None = None) -> Content | None:
+    """`open_content` of an open file, which belongs to the content from now on."""
+    with files.explained("read", what):
         status = os.fstat(handle)
         start = os.pread(handle, compressed.MAGIC_SIZE, 0) if stat.S_ISREG(status.st_mode) else b""
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
@@ -277,7 +329,12 @@ def open_content(path: str, what: str, temporary: str | None = None) -> Content 
     packing = compressed.kind(start)
     if packing is not None:
         handle = compressed.unpack(handle, packing, temporary, what)
-    tar = Tar(handle, what)
+    return content_of(Tar(handle, what))
+
+
+def content_of(tar: Tar) -> Content:
+    """What the archive ``tar``, which is closed if it is none of images, holds. Raises ArchiveError, InvalidManifest."""
+    what = tar.what
     try:
         if layout_index.INDEX_FILE in tar:
             if docker_manifest.FILE in tar:

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from ..model import media_types
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, VerifyingReader
-from ..model.errors import ArchiveError, ContentError, NotFound, StorageError
+from ..model.errors import ArchiveError, ContentError, InvalidInput, NotFound, StorageError
 from ..model.manifest import AnyManifest, Index, descriptor_of, parse_manifest, serialise
 from ..model.text import sanitise
-from . import archive_index, archive_names, docker_manifest, files, layout_index
+from . import archive_index, archive_names, docker_manifest, files, image_list, image_survey, layout_index
 from .archive_content import Content, open_content
 from .base import Capabilities, ImageDestination, OpenBlob
+from .image_list import Earlier
 from .layout_index import as_digest
 from .layout_referrers import referrer_descriptor
 from .tar_writer import Slot, TarWriter
@@ -59,16 +60,21 @@ class ArchiveDestination(ImageDestination):
         self._old_state: tuple[int, ...] | None = None
         self._table: dict[str, Descriptor] | None = None
         self._blobs: dict[Digest, _Blob] = {}
+        self._earlier: Earlier | None = None
+        self._replaces = False
         #: What `write_manifest` was given: names, and referrers, which have none.
         self._named: dict[str, Descriptor] = {}
         self._listed: dict[Digest, Descriptor] = {}
+
+    def presume(self, earlier: Earlier | None, replace: bool) -> None:
+        self._earlier, self._replaces = earlier, replace
 
     def resolve(self, name: str) -> Digest | None:
         with self._lock:
             if name in self._named:
                 return self._named[name].digest
         index = self._old_index()
-        if index is None:
+        if index is None or not self._is_against_the_same():
             return None
         if not name:
             found = layout_index.unnamed(index, self.name)
@@ -89,7 +95,7 @@ class ArchiveDestination(ImageDestination):
         return archive_names.canonical(self._scheme, layout_index.sibling_name(name, tag))
 
     def is_empty(self) -> bool:
-        return self._content() is None
+        return self._earlier is None and self._content() is None
 
     def has_manifest(self, digest: Digest) -> bool:
         with self._lock:
@@ -98,13 +104,20 @@ class ArchiveDestination(ImageDestination):
         old = self._content()
         return old is not None and old.holds(digest)
 
+    def manifest(self, digest: Digest) -> AnyManifest | None:
+        old = self._content()
+        try:
+            return old.manifest(digest) if old is not None else None
+        except NotFound:
+            return None
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         with self._lock:
             if descriptor.digest in self._blobs:
                 return self._blobs[descriptor.digest].done
         old = self._content()
         member = old.member(descriptor.digest) if old is not None else None
-        return member is not None and member.size == descriptor.size
+        return (member is not None and member.size == descriptor.size) or self._is_left_out(descriptor)
 
     def expect(self, size: int) -> None:
         directory = os.path.dirname(self.path) or "."
@@ -176,19 +189,49 @@ class ArchiveDestination(ImageDestination):
             self._check_unchanged()
             self._bring(entries)
             images = archive_index.saved_images(entries, self._find, self._blobs.__contains__)
+            listed = image_survey.survey(
+                entries, self._find, self._config, lambda blob: blob.digest in self._blobs, self._earlier
+            )
+            index_file = image_list.file_of(listed, self.name)
             self._writer.add(layout_index.OCI_LAYOUT_FILE, layout_index.OCI_LAYOUT)
             self._writer.add(layout_index.INDEX_FILE, _index_json(entries))
             if images:
                 self._writer.add(docker_manifest.FILE, docker_manifest.build(images))
+            if index_file is not None:
+                self._writer.add(image_list.FILE, index_file)
             self._writer.finish()
             self._forget()
 
     def _is_as_before(self, entries: Sequence[Descriptor], before: Sequence[Descriptor]) -> bool:
         if [one.to_json() for one in entries] != [one.to_json() for one in before]:
             return False
-        # What was written though it changes no name mends an archive that lacked it.
         old = self._old
+        if old is not None and not self._is_against_the_same():
+            return False
+        # What was written though it changes no name mends an archive that lacked it.
         return old is None or all(old.member(digest) is not None for digest in self._blobs)
+
+    def _is_against_the_same(self) -> bool:
+        """Whether the file leaves out what it is to leave out. If not, all of it is written anew, where it is replaced."""
+        old = self._content()
+        if old is None or image_list.is_against(old.earlier(), self._earlier):
+            return True
+        if not self._replaces:
+            kind = "holds whole images" if old.earlier() is None else "is a delta, made since earlier archives"
+            raise InvalidInput(
+                f"{sanitise(self.path, 300)} {kind}: images can be added to it with append and the same since alone"
+            )
+        return False
+
+    def _is_left_out(self, descriptor: Descriptor) -> bool:
+        # Configs are small, and tell the most of an image.
+        if self._earlier is None or descriptor.media_type in media_types.IMAGE_CONFIGS:
+            return False
+        return self._earlier.has(descriptor)
+
+    def _config(self, descriptor: Descriptor) -> bytes | None:
+        blob = self._blobs.get(descriptor.digest)
+        return self._writer.read(blob.slot) if blob is not None and blob.done else None
 
     def _find(self, entry: Descriptor) -> AnyManifest | None:
         if entry.media_type not in media_types.MANIFESTS:
@@ -236,6 +279,8 @@ class ArchiveDestination(ImageDestination):
     def _is_needed(self, blob: Descriptor) -> bool:
         # Foreign layers are where their urls are, unless the old archive has them all the same.
         foreign = bool(blob.urls) and media_types.is_foreign(blob.media_type)
+        if self._is_left_out(blob):
+            return False
         return not foreign or (self._old is not None and self._old.member(blob.digest) is not None)
 
     def _copy(self, descriptor: Descriptor) -> None:

@@ -15,10 +15,14 @@ from ..model.manifest import AnyManifest
 from ..model.text import sanitise
 from .archive_content import Content, open_content
 from .base import BlobStream, ImageSource
+from .image_list import Earlier, ImageList
 
 
 class SharedArchive:
     """The file ``path``, opened when its content is first asked for, closed when its last user lets go. Thread-safe."""
+
+    #: What stands between the archive and the name of an image in a location.
+    joint = ":"
 
     def __init__(self, path: str, what: str, temporary: str | None = None) -> None:
         self.path = path
@@ -45,11 +49,14 @@ class SharedArchive:
         """What the archive holds. Raises NotFound without a file, ArchiveError, InvalidManifest, StorageError."""
         with self._lock:
             if self._content is None:
-                found = open_content(self.path, self.what, self._temporary)
+                found = self._open()
                 if found is None:
                     raise NotFound(f"{self.what} does not exist or is empty")
                 self._content = found
             return self._content
+
+    def _open(self) -> Content | None:
+        return open_content(self.path, self.what, self._temporary)
 
 
 class ArchiveSource(ImageSource):
@@ -61,7 +68,8 @@ class ArchiveSource(ImageSource):
         self._number = number
         self._closed = False
         archive.acquire()
-        self.name = archive.what + (f":{sanitise(image)}" if image else "" if number is None else f":@{number}")
+        part = sanitise(image) if image else "" if number is None else f"@{number}"
+        self.name = archive.what + (archive.joint + part if part else "")
 
     def resolve(self) -> Digest:
         return self._archive.content().select(self._image, self._number)
@@ -75,6 +83,15 @@ class ArchiveSource(ImageSource):
         if content.member(descriptor.digest) is None and descriptor.data is not None:
             return io.BytesIO(descriptor.data[offset:])
         return content.tar.stream(content.blob(descriptor), offset)
+
+    def lacks(self, descriptor: Descriptor) -> bool:
+        return self._archive.content().lacks(descriptor)
+
+    def earlier(self) -> Earlier | None:
+        return self._archive.content().earlier()
+
+    def image_list(self) -> ImageList:
+        return self._archive.content().image_list()
 
     def tags(self) -> list[str]:
         return self._archive.content().names()

@@ -8,12 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
+from ..model.errors import InvalidInput
 from ..model.manifest import AnyManifest
 from ..model.platform import Platform
 from ..model.streams import BlobStream, OpenBlob
+
+if TYPE_CHECKING:
+    from .image_list import Earlier, ImageList
 
 __all__ = ("BlobStream", "Capabilities", "ImageDestination", "ImageSource", "OpenBlob")
 
@@ -40,10 +45,16 @@ class ImageSource(ABC):
     #: ``host/repository`` where another repository of the host could mount from it; '' elsewhere.
     mount_host: str = ""
     mount_repository: str = ""
+    #: Made to go without some blobs: before any image of the task moves, all of them are asked for at the destination.
+    is_delta: bool = False
 
     @abstractmethod
     def resolve(self) -> Digest:
         """The digest of the manifest the name stands for now, as cheaply as the place allows. Raises NotFound."""
+
+    def image_id(self) -> Digest | None:
+        """The image's ID, the digest of its config, where that is known and its manifest is dear; None elsewhere."""
+        return None
 
     @abstractmethod
     def manifest(self, digest: Digest | None = None) -> AnyManifest:
@@ -67,6 +78,22 @@ class ImageSource(ABC):
     def sibling(self, tag: str) -> Digest | None:
         """What another ``tag`` of the same repository stands for; None if there is none, or no repository."""
         return None
+
+    def mount_from(self, descriptor: Descriptor) -> tuple[str, str]:
+        """Host and repository that another repository of the host could mount this blob from; '' and '' for none."""
+        return self.mount_host, self.mount_repository
+
+    def lacks(self, descriptor: Descriptor) -> bool:
+        """Whether the place is known not to have a blob that its manifests name."""
+        return False
+
+    def earlier(self) -> Earlier | None:
+        """What its archive was made against, so that it `lacks` that; None for what is no delta."""
+        return None
+
+    def image_list(self) -> ImageList:
+        """Every image of the place and the blobs that are really there. Raises InvalidInput where that cannot be told."""
+        raise InvalidInput(f"{self.name} is neither an archive nor an OCI layout")
 
     def close(self) -> None:
         """Let go of files and connections. May be called twice."""
@@ -98,6 +125,11 @@ class ImageDestination(ABC):
     def has_manifest(self, digest: Digest) -> bool:
         """Whether the manifest with ``digest`` is there."""
 
+    def manifest(self, digest: Digest) -> AnyManifest | None:
+        """The manifest with ``digest``, verified; None if it is not there or the place gives none back. Raises
+        ContentError for what is no manifest."""
+        return None
+
     @abstractmethod
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the whole blob is there. From reads alone."""
@@ -105,6 +137,12 @@ class ImageDestination(ABC):
     def is_empty(self) -> bool:
         """Whether nothing at all is known to be there, so that asking for single blobs is needless."""
         return False
+
+    def presume(self, earlier: Earlier | None, replace: bool) -> None:
+        """Told before all else that what ``earlier`` has can be left out, and whether what the place held is to be
+        replaced. Raises InvalidInput where nothing can be left out."""
+        if earlier is not None:
+            raise InvalidInput(f"{self.name}: since goes with an archive in a file, in which blobs can be left out")
 
     def mount_blob(self, descriptor: Descriptor, repository: str, open_blob: OpenBlob) -> bool:
         """Make the blob of another ``repository`` of `mount_host` appear here; where that is refused, store it as
@@ -135,6 +173,10 @@ class ImageDestination(ABC):
     def commit(self, keep: Iterable[str] | None = None) -> None:
         """Make what was written lasting and visible. ``keep``: names to keep beside those written; None keeps all."""
         return
+
+    def written(self) -> ImageList | None:
+        """The list of the images that the last `commit` has put where they cannot be read again; None elsewhere."""
+        return None
 
     def abort(self) -> None:
         """Undo what `commit` has not made visible; leave no temporary file. May be called after a failure of anything."""

@@ -11,13 +11,14 @@ import lzma
 import os
 import tempfile
 import zlib
-from typing import IO, Any
+from typing import IO, Any, Protocol, cast
 
 from ..model.digest import CHUNK
 from ..model.errors import ArchiveError, MissingRequirement, StorageError
 from ..model.streams import Readable
 from ..model.text import sanitise
 from . import files
+from .zstd_frames import Frames
 
 #: Largest ratio of what comes out to what goes in (S10), above a size that no disk minds.
 RATIO = 1000
@@ -45,28 +46,52 @@ def unpack(handle: int, name: str, directory: str | None, what: str) -> int:
     with os.fdopen(handle, "rb") as source, files.explained("write", directory or tempfile.gettempdir()):
         target = tempfile.TemporaryFile(prefix=files.PREFIX, dir=directory)  # noqa: SIM115 - handed on open
         try:
-            _pump(_opened(source, name, what), source, target, what)
+            _pump(Unpacked(source, name, what), target)
             target.flush()
             return os.dup(target.fileno())
         finally:
             target.close()
 
 
-def _pump(stream: Readable, source: IO[bytes], target: IO[bytes], what: str) -> None:
-    out = 0
+class Positioned(Readable, Protocol):
+    """A stream that tells how far it was read."""
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+
+
+class Unpacked:
+    """A stream of what ``source`` holds compressed as ``name``, one of `kind`'s.
+
+    ``source`` is read to its end. What is cut short, damaged, or grows too much (S10) raises ArchiveError.
+    """
+
+    def __init__(self, source: Positioned, name: str, what: str) -> None:
+        self._source = source
+        self._stream = _opened(source, name, what)
+        self._what = what
+        self._out = 0
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        """At most ``size`` bytes, ``b""`` at the end. Raises ArchiveError, StorageError."""
+        data = _read(self._stream, size, self._what)
+        self._out += len(data)
+        if self._out > _HARMLESS and self._out > RATIO * self._source.tell():
+            raise ArchiveError(f"{self._what} grows to more than {RATIO} times its size when decompressed: refused")
+        return data
+
+
+def _pump(stream: Readable, target: IO[bytes]) -> None:
     while True:
-        data = _read(stream, what)
+        data = stream.read(CHUNK)
         if not data:
             return
-        out += len(data)
-        if out > _HARMLESS and out > RATIO * source.tell():
-            raise ArchiveError(f"{what} grows to more than {RATIO} times its size when decompressed: refused")
         target.write(data)
 
 
-def _read(stream: Readable, what: str) -> bytes:
+def _read(stream: Readable, size: int, what: str) -> bytes:
     try:
-        return stream.read(CHUNK)
+        return stream.read(size)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as exc:
         raise ArchiveError(f"{what} cannot be decompressed: {sanitise(exc, 120)}") from None
     except OSError as exc:
@@ -76,11 +101,13 @@ def _read(stream: Readable, what: str) -> bytes:
         raise StorageError(f"cannot read {what}: {exc.strerror}") from exc
 
 
-def _opened(source: IO[bytes], name: str, what: str) -> Readable:
+def _opened(source: Readable, name: str, what: str) -> Readable:
+    # They read forward alone.
+    file = cast("IO[bytes]", source)
     if name == "gzip":
-        return gzip.GzipFile(fileobj=source, mode="rb")
+        return gzip.GzipFile(fileobj=file, mode="rb")
     if name == "bzip2":
-        return bz2.BZ2File(source, "rb")
+        return bz2.BZ2File(file, "rb")
     if name == "xz":
         return _Xz(source)
     return _Zstd(source, what)
@@ -94,7 +121,7 @@ def _state(decompressor: Any) -> tuple[bool, bool]:
 class _Xz:
     """The standard library's LZMAFile takes no memory limit."""
 
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = source
         self._decompressor = self._new()
 
@@ -127,7 +154,7 @@ class _Xz:
 class _Zstd:
     """Needs the library zstandard, and turns its errors into the usual ones."""
 
-    def __init__(self, source: IO[bytes], what: str) -> None:
+    def __init__(self, source: Readable, what: str) -> None:
         try:
             import zstandard
         except ImportError:
@@ -135,12 +162,29 @@ class _Zstd:
                 f"{what} is compressed with zstd: install the Python library zstandard, or decompress the file first"
             ) from None
         self._error: Any = zstandard.ZstdError
+        self._frames = Frames()
         decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        self._reader: Any = decompressor.stream_reader(source, read_size=CHUNK, read_across_frames=True)
+        followed: Any = _Followed(source, self._frames)
+        self._reader: Any = decompressor.stream_reader(followed, read_size=CHUNK, read_across_frames=True)
 
     def read(self, size: int, /) -> bytes:
         try:
             data: bytes = self._reader.read(size)
         except self._error as exc:
             raise ValueError(str(exc)) from None
+        if not data and not self._frames.is_whole:
+            raise EOFError("it ends before its end was reached")
+        return data
+
+
+class _Followed:
+    """A source whose bytes are also shown to ``frames``."""
+
+    def __init__(self, source: Readable, frames: Frames) -> None:
+        self._source = source
+        self._frames = frames
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._frames.update(data)
         return data

@@ -185,6 +185,15 @@ class DirectoryDestination(ImageDestination):
         raw = files.read_file(self._directory.child_file(digest), MANIFEST_LIMIT, f"manifest {digest} of {self.name}")
         return Digest.of(raw, digest.algorithm) == digest
 
+    def manifest(self, digest: Digest) -> AnyManifest | None:
+        top = self._directory.top_or_none()
+        if top is not None and top.digest == digest:
+            return top
+        try:
+            return self._directory.child(digest)
+        except NotFound:
+            return None
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         return files.regular_size(self._directory.blob_file(descriptor.digest)) == descriptor.size
 

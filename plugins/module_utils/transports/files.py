@@ -162,10 +162,15 @@ class NewFile:
             while view:
                 view = view[os.write(self._open(), view) :]
 
-    def keep(self, durable: bool = True, mode: int = 0o644) -> None:
-        """Put the file in place of whatever has its name. ``durable``: its bytes are on the disk before."""
+    def keep(self, durable: bool = True, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+        """Put the file in place of whatever has its name. ``durable``: its bytes are on the disk before.
+
+        ``owner``: user and group it shall belong to.
+        """
         handle = self._open()
         with explained("write", self.path):
+            if owner is not None:
+                os.fchown(handle, *owner)
             os.fchmod(handle, mode & ~umask())
             if durable:
                 _flush(handle)

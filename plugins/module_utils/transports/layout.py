@@ -17,8 +17,9 @@ from ..model.errors import InvalidInput, NotFound, SizeMismatch
 from ..model.location import Location
 from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, descriptor_of
 from ..model.text import sanitise
-from . import files, layout_index
+from . import files, image_survey, layout_index
 from .base import BlobStream, Capabilities, ImageDestination, ImageSource, OpenBlob
+from .image_list import Earlier, ImageList
 from .layout_files import LOCK_FILE, Layout
 from .layout_index import as_digest
 from .layout_referrers import referrer_descriptor
@@ -90,6 +91,10 @@ class LayoutSource(ImageSource):
     def tags(self) -> list[str]:
         return layout_index.tags(self._layout.index())
 
+    def image_list(self) -> ImageList:
+        layout = self._layout
+        return image_survey.survey(layout.index().manifests, layout.find, layout.config, layout.holds)
+
     def referrers(self, digest: Digest) -> list[Descriptor]:
         return self._layout.referrers(digest)
 
@@ -135,6 +140,10 @@ class LayoutDestination(ImageDestination):
     def sibling(self, name: str, tag: str) -> str | None:
         return layout_index.sibling_name(name, tag)
 
+    def presume(self, earlier: Earlier | None, replace: bool) -> None:
+        if earlier is not None:
+            raise InvalidInput(f"{self.name} is no archive: only what is new goes into a layout anyway, so leave out since")
+
     def is_empty(self) -> bool:
         return not self._ready and not self._layout.is_there()
 
@@ -146,6 +155,12 @@ class LayoutDestination(ImageDestination):
         # Small, so its bytes are looked at: a broken one is written anew.
         raw = files.read_file(path, MANIFEST_LIMIT, f"manifest {digest} of {self.name}")
         return Digest.of(raw, digest.algorithm) == digest
+
+    def manifest(self, digest: Digest) -> AnyManifest | None:
+        try:
+            return self._layout.manifest(digest)
+        except NotFound:
+            return None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return files.regular_size(self._layout.blob_file(descriptor.digest)) == descriptor.size

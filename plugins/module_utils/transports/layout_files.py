@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 
-from ..model import strict_json
+from ..model import media_types, strict_json
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import ArchiveError, InvalidInput, NotFound, SizeMismatch
+from ..model.image_config import CONFIG_LIMIT
 from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, parse_manifest
 from ..model.text import sanitise
 from . import files, layout_index
@@ -82,6 +83,22 @@ class Layout:
         if size is not None and len(raw) != size:
             raise SizeMismatch(f"{what} has {len(raw)} bytes, its descriptor says {size}")
         return parse_manifest(raw, media_type, digest, what)
+
+    def find(self, entry: Descriptor) -> AnyManifest | None:
+        """The manifest that ``entry`` names; None if it is not there or is none."""
+        try:
+            return self.manifest(entry.digest, entry.media_type) if entry.media_type in media_types.MANIFESTS else None
+        except NotFound:
+            return None
+
+    def holds(self, blob: Descriptor) -> bool:
+        """Whether the blob is there in its whole length."""
+        return files.regular_size(self.blob_file(blob.digest)) == blob.size
+
+    def config(self, blob: Descriptor) -> bytes | None:
+        """The bytes of a config; None if it is not there."""
+        what = f"config {blob.digest} of {self.name}"
+        return files.read_file(self.blob_file(blob.digest), CONFIG_LIMIT, what) if self.holds(blob) else None
 
     def entry(self, digest: Digest) -> Descriptor | None:
         """The entry of the index for ``digest``, if it is listed there."""

@@ -13,6 +13,7 @@ from .base import ImageDestination, ImageSource
 
 if TYPE_CHECKING:
     from ..registry.pool import Registries
+    from .engine_settings import EngineSettings
 
 
 class Places:
@@ -25,6 +26,9 @@ class Places:
         self.destinations = destinations
         #: Directory for what has to be spooled; None for the system's.
         self.temporary = temporary
+        #: The container engine of each end; None for the usual one.
+        self.source_engine: EngineSettings | None = None
+        self.destination_engine: EngineSettings | None = None
         self._lock = threading.Lock()
         self._destinations: dict[Hashable, ImageDestination] = {}
         self._sources: list[ImageSource] = []

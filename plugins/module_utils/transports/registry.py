@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import InvalidInput
+from ..model.errors import InvalidInput, NotFound
 from ..model.location import DOCKER, Location
 from ..model.manifest import AnyManifest
 from ..model.reference import Reference
@@ -78,6 +78,12 @@ class RegistryDestination(ImageDestination):
 
     def has_manifest(self, digest: Digest) -> bool:
         return self._client.head_manifest(self._repository, str(digest)) is not None
+
+    def manifest(self, digest: Digest) -> AnyManifest | None:
+        try:
+            return self._client.get_manifest(self._repository, str(digest))
+        except NotFound:
+            return None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         if descriptor.digest in self._known:

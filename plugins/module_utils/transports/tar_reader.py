@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from typing import NamedTuple
 
-from ..model.digest import CHUNK
 from ..model.errors import ArchiveError, NotFound, StorageError
+from ..model.streams import BlobStream
 from ..model.text import sanitise
-from . import files, tar_headers
+from . import tar_headers
+from .readers import FileReader, Reader
 from .tar_headers import BLOCK, ZERO, Header
 
 #: More members than this are refused.
@@ -38,18 +38,17 @@ class Member(NamedTuple):
 
 
 class Tar:
-    """The members of an open archive by name. Thread-safe; ``handle`` belongs to it from now on."""
+    """The members of an open archive by name. Thread-safe; ``archive``, a descriptor or a `Reader`, is its own now."""
 
-    def __init__(self, handle: int, what: str) -> None:
+    def __init__(self, archive: int | Reader, what: str) -> None:
         """List the members. ``what`` names the archive in errors. Raises ArchiveError, StorageError."""
         self.what = what
-        self.size = 0
-        self._handle: int | None = handle
+        self._reader: Reader = FileReader(archive, what) if isinstance(archive, int) else archive
+        self.size = self._reader.size
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         self._twice: set[str] = set()
         try:
-            self.size = os.fstat(handle).st_size
             _Walker(self, self._members, self._links, self._twice).walk()
         except ArchiveError as exc:
             self.close()
@@ -96,59 +95,24 @@ class Tar:
             raise ArchiveError(f"{self.what} became shorter while it was read")
         return data
 
-    def stream(self, member: Member, offset: int = 0) -> MemberStream:
+    def stream(self, member: Member, offset: int = 0) -> BlobStream:
         """The bytes of ``member`` from ``offset``."""
-        return MemberStream(self, member, offset)
+        return self._reader.stream(member.offset + offset, max(0, member.size - offset))
 
     def pread(self, size: int, offset: int) -> bytes:
-        """``size`` bytes from ``offset``, fewer at the end of the file alone. Raises StorageError."""
-        pieces = []
-        with files.explained("read", self.what):
-            while size > 0:
-                data = os.pread(self.handle, size, offset)
-                if not data:
-                    break
-                pieces.append(data)
-                size -= len(data)
-                offset += len(data)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """``size`` bytes from ``offset``, fewer at the end of the archive alone. Raises OciError."""
+        return self._reader.pread(size, offset)
 
     @property
     def handle(self) -> int:
-        """The file descriptor. Raises StorageError when closed."""
-        if self._handle is None:
-            raise StorageError(f"{self.what} was closed")
-        return self._handle
+        """The descriptor of an archive that is a file. Raises StorageError when it is closed, or none."""
+        if not isinstance(self._reader, FileReader):
+            raise StorageError(f"{self.what} is no file")
+        return self._reader.handle
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            os.close(handle)
-
-
-class MemberStream:
-    """A BlobStream over one member. Many may read from one archive at once."""
-
-    def __init__(self, tar: Tar, member: Member, offset: int = 0) -> None:
-        self._tar = tar
-        self._position = member.offset + offset
-        self._end = member.offset + member.size
-
-    def read(self, size: int = CHUNK, /) -> bytes:
-        """At most ``size`` bytes, ``b""`` at the end. Raises ArchiveError, StorageError."""
-        size = min(size, self._end - self._position)
-        if size <= 0:
-            return b""
-        data = self._tar.pread(size, self._position)
-        if not data:
-            raise ArchiveError(f"{self._tar.what} became shorter while it was read")
-        self._position += len(data)
-        return data
-
-    def close(self) -> None:
-        """Nothing to let go of: the archive stays open."""
-        self._end = self._position
+        """Close the archive. May be called twice."""
+        self._reader.close()
 
 
 class _Walker:

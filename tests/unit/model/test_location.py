@@ -72,3 +72,42 @@ def test_path_and_rest(details: str, expected: tuple[str, str, int | None]) -> N
 def test_path_and_rest_invalid(details: str) -> None:
     with pytest.raises(InvalidInput):
         Location("oci", details).path_and_rest()
+
+
+WITH_URLS = (*TRANSPORTS, "http", "https", "s3")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://h/a.tar", ("https://h/a.tar", "", None)),
+        ("https://h:1/a.tar?sig=1#quay.io/a:v1", ("https://h:1/a.tar?sig=1", "quay.io/a:v1", None)),
+        ("http://h/a.tar#@2", ("http://h/a.tar", "", 2)),
+        ("s3://bucket/dir/a.tar#x", ("s3://bucket/dir/a.tar", "x", None)),
+    ],
+)
+def test_a_url_and_the_name_of_an_image_behind_it(text: str, expected: tuple[str, str, int | None]) -> None:
+    location = Location.parse(text, WITH_URLS)
+    assert location.is_url and location.path_and_rest() == expected
+    name = text.partition("#")[2]
+    assert not name or Location.parse(expected[0], WITH_URLS).named(name) == location
+
+
+def test_the_query_of_a_url_is_not_shown() -> None:
+    location = Location.parse("https://h/a.tar?X-Amz-Signature=abc#quay.io/a:v1", WITH_URLS)
+    assert str(location) == "https://h/a.tar?...#quay.io/a:v1"
+
+
+@pytest.mark.parametrize("text", ["http:2.4", "s3:latest", "https:x"])
+def test_an_image_that_is_called_like_a_scheme(text: str) -> None:
+    assert Location.parse(text, WITH_URLS) == Location("docker", text)
+
+
+@pytest.mark.parametrize("text", ["https://", "https:///#x", "s3://#a", "https://h/a.tar#", "https://h/a.tar#@x"])
+def test_a_url_that_names_nothing(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        Location.parse(text, WITH_URLS).path_and_rest()
+
+
+def test_a_name_behind_a_path() -> None:
+    assert Location("oci", "/srv").named("a:1") == Location("oci", "/srv:a:1")

@@ -141,6 +141,10 @@ class Destination(ImageDestination):
         self.host.note("has_manifest", digest)
         return digest in self.manifests
 
+    def manifest(self, digest):
+        self.host.note("get", digest)
+        return self.manifests.get(digest)
+
     def has_blob(self, descriptor):
         self.host.note("has_blob", descriptor.digest)
         return descriptor.digest in self.blobs

@@ -244,3 +244,21 @@ def test_a_layer_that_platforms_share_is_asked_for_once():
     host.log.clear()
     perform([item(source, dest)], Places(), how())
     assert host.log.count(("has_blob", Digest.of(BASE))) == 1
+
+
+def test_a_source_that_knows_its_id_is_not_asked_for_more_where_that_very_image_is_there():
+    host, source = Host(), one()
+    dest = host.repository("a")
+    perform([item(source, dest)], Places(), how())
+
+    def exported(digest=None):
+        raise AssertionError("exported for nothing")
+
+    known = one()
+    known.image_id = lambda: source.root.config.digest
+    known.manifest = known.resolve = exported
+    outcome = perform([item(known, dest)], Places(), how())
+    assert not outcome.changed and outcome.images[0]["digest"] == str(source.root.digest)
+    known.image_id = lambda: Digest.of(b"another image")
+    with pytest.raises(AssertionError, match="for nothing"):
+        perform([item(known, dest)], Places(), how())

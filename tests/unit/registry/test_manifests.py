@@ -270,6 +270,15 @@ def test_put_tells_whether_the_subject_was_seen() -> None:
         (400, errors("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", OTHER)),
         (404, errors("BLOB_UNKNOWN")),
         (400, errors("MANIFEST_INVALID", "manifest invalid", "Failed to copy blob sha256:00")),
+        (
+            400,
+            {
+                "errors": [
+                    {"code": "DIGEST_INVALID", "message": "provided digest did not match uploaded content"},
+                    {"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry", "detail": str(OTHER)},
+                ]
+            },
+        ),
     ],
 )
 def test_missing_blobs_are_an_error_of_their_own(status: int, body: Any) -> None:

@@ -100,7 +100,7 @@ def test_the_tar_has_both_forms(path: str) -> None:
     with tarfile.open(path) as tar:
         names = tar.getnames()
     blobs = [f"blobs/sha256/{digest.hex}" for image in (ONE, TWO) for digest in (*image.blobs, image.digest)]
-    assert sorted(names) == sorted([*blobs, "oci-layout", "index.json", "manifest.json"])
+    assert sorted(names) == sorted([*blobs, "oci-layout", "index.json", "manifest.json", "images.json"])
     assert document(path, "oci-layout") == {"imageLayoutVersion": "1.0.0"}
     entries = document(path, "index.json")["manifests"]
     assert [(one["digest"], one["annotations"]) for one in entries] == [
