@@ -98,6 +98,11 @@ options:
         list if all images in it are Docker's.
     type: str
     choices: [oci, docker]
+  src_daemon_host:
+    description:
+      - The container engine that images in O(manifests) with V(docker-daemon:) or V(containers-storage:) come from, such as
+        V(unix:///run/docker.sock). See the option of the same name of M(longshore.oci.image_copy).
+    type: str
 seealso:
   - module: longshore.oci.image_copy
   - module: longshore.oci.image_inspect
@@ -202,7 +207,7 @@ rate_limit:
   type: dict
 """
 
-from ..module_utils.support.argspec import two_ends
+from ..module_utils.support.argspec import engine, two_ends
 from ..module_utils.support.indexes import image_index_verb
 from ..module_utils.support.module import Module
 from ..module_utils.support.run import run
@@ -223,6 +228,7 @@ def main() -> None:
         remove={"type": "list", "elements": "str"},
         annotations={"type": "dict"},
         format={"type": "str", "choices": ["oci", "docker"]},
+        **engine("src_"),
     )
     module = Module(
         spec,

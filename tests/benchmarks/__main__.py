@@ -24,7 +24,16 @@ from .data import Sizes
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDES = ("skopeo", "curl", "module", "playbook", "floor")
-SMOKE = Sizes(layer_bytes=1 << 20, images=5, bases=2, base_bytes=1_000_000, own_bytes=100_000, tags=200, points=10)
+SMOKE = Sizes(
+    layer_bytes=1 << 20,
+    images=5,
+    bases=2,
+    base_bytes=1_000_000,
+    own_bytes=100_000,
+    tags=200,
+    points=10,
+    text_bytes=1 << 20,
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -33,7 +42,7 @@ def arguments() -> argparse.Namespace:
         description="Measure this collection beside skopeo on two registries of the benchmark's own, in one run.",
     )
     parser.add_argument(
-        "--case", default="a,b,c,d,e,f", metavar="LIST", help="of a, b, c, d, e, f (e is e-list and e-tag); default: all"
+        "--case", default="a,b,c,d,e,f,g", metavar="LIST", help="of a to g (e is e-list and e-tag); default: all"
     )
     parser.add_argument(
         "--delay",

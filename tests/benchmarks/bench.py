@@ -24,6 +24,7 @@ from .registry import Delay, Registry, RegistryError, Sink
 
 PARTS: dict[str, Callable[[str, Sizes], list[Image]]] = {
     "large": data.make_large,
+    "text": data.make_text,
     "fleet": data.make_fleet,
     "tags": data.make_tags,
 }

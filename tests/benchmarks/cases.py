@@ -123,6 +123,15 @@ def _upload_curl(context: Context, side: str) -> str:
     return f"{shlex.quote(curl)} -sSf -T {shlex.quote(str(file))} http://{context.sink}/image.tar\n"
 
 
+def _convert_arguments(context: Context) -> dict[str, Any]:
+    return {**_copy_arguments(context), "format": "oci", "compression": "zstd"}
+
+
+def _convert_skopeo(context: Context, side: str) -> str:
+    (source, destination), *unused = context.pairs()
+    return f"{_skopeo_copy(context)} --format oci --dest-compress-format zstd docker://{source} docker://{destination}\n"
+
+
 def _list_arguments(context: Context) -> dict[str, Any]:
     return {"repository": f"{context.source}/{context.images[0].repository}", "state": "query", "plain_http": True}
 
@@ -185,6 +194,17 @@ CASES = (
         "image_save_load",
         _upload_arguments,
         _upload_curl,
+    ),
+    Case(
+        "g",
+        "one layer of text from gzip to zstd",
+        "text",
+        "nothing",
+        PLAIN,
+        True,
+        "image_copy",
+        _convert_arguments,
+        _convert_skopeo,
     ),
     Case(
         "b",

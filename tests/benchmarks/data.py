@@ -17,7 +17,7 @@ import json
 import random
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,11 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 CHUNK = 1 << 20
+#: Of lengths like those of a language's.
+WORDS = [
+    bytes(random.Random(f"word-{number}").choices(b"etaoinshrdlucmfwypvbgkjqxz", k=2 + number % 11))
+    for number in range(20_000)
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Sizes:
     own_bytes: int = 300_000
     tags: int = 10_000
     points: int = 100
+    text_bytes: int = 256 << 20
 
     def scaled(self, factor: float) -> Sizes:
         if factor == 1:
@@ -56,6 +62,7 @@ class Sizes:
             own_bytes=max(16 << 10, int(self.own_bytes * min(1.0, factor * 4))),
             tags=max(50, int(self.tags * factor)),
             points=max(5, int(self.points * factor)),
+            text_bytes=max(64 << 10, int(self.text_bytes * factor)),
         )
 
 
@@ -109,14 +116,19 @@ class Pusher:
         self._finish(where, digest, body)
         return Blob(digest, len(body))
 
-    def layer(self, repository: str, seed: str, size: int) -> Blob:
-        """Make a layer of ``size`` random bytes and push it while it is made; nothing of it is kept."""
+    def layer(
+        self, repository: str, seed: str, size: int, words: Callable[[random.Random, int], bytes] = random.Random.randbytes,
+        level: int = 0,
+    ) -> Blob:  # fmt: skip
+        """Make a layer of ``size`` bytes, random ones or what ``words`` makes, and push it while it is made; nothing of it
+        is kept. ``level``: gzip's.
+        """
         compressed, plain, count = hashlib.sha256(), hashlib.sha256(), 0
 
         def body() -> Iterator[bytes]:
             nonlocal count
-            packer = zlib.compressobj(level=0, wbits=31)
-            for chunk in tar_chunks(seed, size):
+            packer = zlib.compressobj(level=level, wbits=31)
+            for chunk in tar_chunks(seed, size, words):
                 plain.update(chunk)
                 packed = packer.compress(chunk)
                 if packed:
@@ -179,20 +191,31 @@ class Pusher:
         response.read()
         return response.headers["Docker-Content-Digest"] if response.status == 200 else None
 
+    def document(self, repository: str, tag: str) -> Any:
+        """A manifest, parsed."""
+        self.connection.request("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST_TYPE})
+        return json.loads(self.connection.getresponse().read())
+
 
 def encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def tar_chunks(seed: str, size: int) -> Iterator[bytes]:
-    """A tar file holding one file of ``size`` random bytes."""
+def text(source: random.Random, size: int) -> bytes:
+    """``size`` bytes of words, which gzip shrinks to a third or so, as it does programs and their texts."""
+    words = source.choices(WORDS, k=size // 6)
+    return b" ".join(words)[:size].ljust(size, b"\n")
+
+
+def tar_chunks(seed: str, size: int, words: Callable[[random.Random, int], bytes]) -> Iterator[bytes]:
+    """A tar file holding one file of ``size`` bytes that ``words`` makes."""
     member = tarfile.TarInfo(f"data/{seed}")
     member.size = size
     header = member.tobuf(tarfile.USTAR_FORMAT)
     yield header
     source = random.Random(seed)
     for start in range(0, size, CHUNK):
-        yield source.randbytes(min(CHUNK, size - start))
+        yield words(source, min(CHUNK, size - start))
     # The file is padded to a block, two empty blocks end the archive.
     yield bytes(-size % 512 + 1024)
 
@@ -201,6 +224,14 @@ def make_large(address: str, sizes: Sizes) -> list[Image]:
     pusher = Pusher(address)
     layers = [pusher.layer("bench/large", f"large-{number}", sizes.layer_bytes) for number in range(sizes.layers)]
     image = pusher.image("bench/large", "1", layers)
+    pusher.close()
+    return [image]
+
+
+def make_text(address: str, sizes: Sizes) -> list[Image]:
+    """An image of one layer that is worth compressing."""
+    pusher = Pusher(address)
+    image = pusher.image("bench/text", "1", [pusher.layer("bench/text", "text", sizes.text_bytes, text, 6)])
     pusher.close()
     return [image]
 

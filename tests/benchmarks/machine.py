@@ -132,14 +132,14 @@ def _registry(work: Path) -> str:
 
 
 def _venv(venv: Path) -> None:
-    probe = [str(venv / "bin/python"), "-c", "import ansible, requests, urllib3"]
+    probe = [str(venv / "bin/python"), "-c", "import ansible, requests, urllib3, zstandard"]
     if (venv / "bin/python").exists() and subprocess.run(probe, check=False, capture_output=True).returncode == 0:
         return
     if subprocess.run([sys.executable, "-c", "import ensurepip"], check=False, capture_output=True).returncode:
         _install("python3-venv")
     print("creating the virtual environment", file=sys.stderr)
     run([sys.executable, "-m", "venv", "--clear", str(venv)])
-    run([str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", "ansible-core", "requests"])
+    run([str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", "ansible-core", "requests", "zstandard"])
 
 
 def _collection(root: Path, machine: Machine) -> None:

@@ -17,6 +17,16 @@ from .cases import Case, Context
 from .data import Pusher
 from .machine import run
 
+# Prints the digest of what a zstd blob holds.
+_CONTENT = """
+import hashlib, sys, urllib.request, zstandard
+hasher = hashlib.sha256()
+with urllib.request.urlopen(sys.argv[1]) as blob, zstandard.ZstdDecompressor().stream_reader(blob) as reader:
+    while chunk := reader.read(1 << 20):
+        hasher.update(chunk)
+print("sha256:" + hasher.hexdigest())
+"""
+
 
 class Mismatch(Exception):
     """A side did not do its work; the message says what is not as it must be."""
@@ -38,6 +48,8 @@ def check(case: Case, side: str, context: Context, output: str, written: int, th
             _inspect(context)
     elif case.key == "d" or (case.key == "f" and side != "curl"):
         _archive(side, context, thorough)
+    elif case.key == "g":
+        _converted(context)
     elif case.key == "f":
         sent, came = (context.scratch / "upload").stat().st_size, context.archive.stat().st_size
         if sent != came:
@@ -86,6 +98,25 @@ def _tags(context: Context, expected: list[tuple[str, str, str]]) -> None:
                 raise Mismatch(f"{repository}:{tag} is {found} at the destination, not {digest}")
     finally:
         pusher.close()
+
+
+def _converted(context: Context) -> None:
+    """The image at the destination must have the config of the source, and zstd layers with the content that it tells."""
+    image = context.images[0]
+    repository = f"http://{context.target.address}/v2/{image.repository}"
+    pusher = Pusher(context.target.address)
+    try:
+        document = pusher.document(image.repository, image.tag)
+    finally:
+        pusher.close()
+    if document["config"]["digest"] != image.blobs[-1].digest:
+        raise Mismatch(f"the config is {document['config']['digest']}, not {image.blobs[-1].digest}")
+    for layer, blob in zip(document["layers"], image.blobs[:-1]):
+        if not layer["mediaType"].endswith("+zstd"):
+            raise Mismatch(f"a layer is {layer['mediaType']}")
+        found = run([context.machine.python, "-c", _CONTENT, f"{repository}/blobs/{layer['digest']}"]).strip()
+        if found != blob.diff_id:
+            raise Mismatch(f"a layer holds {found}, not {blob.diff_id}")
 
 
 def _skopeo_digest(context: Context, name: str) -> str:
