@@ -10,19 +10,15 @@ artifactType) is left out on the way to it. What needs no change comes back as i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from . import media_types, strict_json
 from .descriptor import Descriptor
 from .digest import Digest
 from .errors import InvalidInput, InvalidManifest
-from .form import DOCKER, LAYERS, OCI, ZSTD, Form
-from .manifest import AnyManifest, Index, Manifest, parse_index, parse_manifest, serialise
+from .form import DOCKER, LAYERS, OCI, ZSTD, Blob, Form
+from .manifest import ATTESTS, AnyManifest, Index, Manifest, parse_index, parse_manifest, serialise
 from .text import sanitise
-
-#: BuildKit's annotation of an index's entry: the digest of the image manifest that an attestation speaks of.
-ATTESTS = "vnd.docker.reference.digest"
 
 _FAMILY = {
     media_types.OCI_MANIFEST: OCI,
@@ -42,19 +38,6 @@ _COUNTERPART = {DOCKER: dict(_PAIRS), OCI: {docker: oci for oci, docker in _PAIR
 _OF_THE_BYTES = ("containerd.io/snapshot/stargz/", "io.containers.estargz.", "io.github.containers.zstd-chunked.")
 #: The fields that a descriptor has in Docker's format.
 _DOCKER_FIELDS = frozenset({"mediaType", "size", "digest", "urls", "platform"})
-
-
-@dataclass(frozen=True)
-class Blob:
-    """What a layer became: digest and size in bytes of its new content."""
-
-    digest: Digest
-    size: int
-
-
-def attests(entry: Descriptor) -> bool:
-    """Whether an entry of an index is an attestation of another one."""
-    return ATTESTS in entry.annotations
 
 
 def convert(manifest: Manifest, form: Form, blobs: Mapping[int, Blob]) -> Manifest:

@@ -41,6 +41,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Blob:
+    """What a layer became: digest and size in bytes of its new content."""
+
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True)
 class Form:
     """What a conversion is to lead to; an empty one leaves everything as it is.
 

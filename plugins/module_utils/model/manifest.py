@@ -19,6 +19,8 @@ from .text import sanitise
 #: Largest manifest or index we read, in bytes (R1.18).
 MANIFEST_LIMIT = 8 * 1024 * 1024
 _DESCRIPTORS = 10_000
+#: BuildKit's annotation of an index's entry: the digest of the image manifest that an attestation speaks of.
+ATTESTS = "vnd.docker.reference.digest"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Index:
 
 
 AnyManifest = Union[Manifest, Index]
+
+
+def attests(entry: Descriptor) -> bool:
+    """Whether an entry of an index is an attestation of another one."""
+    return ATTESTS in entry.annotations
 
 
 def serialise(document: dict[str, Any]) -> bytes:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import CHUNK
 from ..model.errors import ContentError, NotFound
-from ..model.form import Change
+from ..model.form import Blob, Change
 from ..model.streams import BlobStream
 from ..transports.base import ImageSource
 from .recompress import Recompressor, Spool

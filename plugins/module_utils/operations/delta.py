@@ -132,8 +132,6 @@ class Missing:
     def note(self, plans: Sequence[ImagePlan]) -> None:
         """Take in the ``plans``, which are complete, in the order in which their blobs are assigned: what one brings along
         those after it can mount. An image that is not of a delta, and lacks something, fails by itself."""
-        if not any(plan.lacking or plan.item.source.is_delta for plan in plans):
-            return
         for plan in plans:
             reach = _reach(plan)
             lost = [blob for blob in plan.lacking if (reach, blob.digest) not in self._brought]

@@ -10,11 +10,10 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import BlobUnknown, ContentError, OciError
-from ..model.form import Change
+from ..model.form import Blob, Change
 from ..model.manifest import AnyManifest
 from ..transports.base import ImageDestination, ImageSource
 from .plan import ImagePlan, Node

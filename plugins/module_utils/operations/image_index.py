@@ -14,7 +14,7 @@ from ..model.digest import Digest
 from ..model.errors import InvalidDigest, InvalidInput, NotFound, OciError
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.location import DOCKER, Location
-from ..model.manifest import AnyManifest, Index, Manifest, descriptor_of
+from ..model.manifest import AnyManifest, Index, Manifest, attests, descriptor_of
 from ..model.platform import Platform
 from ..transports import table
 from ..transports.base import ImageSource
@@ -183,17 +183,14 @@ def _platform(config: ImageConfig) -> dict[str, Any] | None:
 def _children(index: Index, member: Member) -> list[Descriptor]:
     """The entries of ``index`` that are wanted, as they are; what the user says of them goes to images alone."""
     chosen = selection.choose(index, member.platforms) if member.platforms else index.manifests
-    images = [entry for entry in chosen if not _attests(entry)]
+    images = [entry for entry in chosen if not attests(entry)]
     if member.platform is not None and len(images) != 1:
         raise InvalidInput(f"is an index of {len(images)} images, so that platform cannot be said of it: name one by its digest")
     platform = member.platform.to_json() if member.platform is not None else None
     if platform is None and not member.annotations:
         return list(chosen)
-    return [entry if _attests(entry) else index_entries.described(entry, platform, member.annotations) for entry in chosen]
+    return [entry if attests(entry) else index_entries.described(entry, platform, member.annotations) for entry in chosen]
 
-
-def _attests(entry: Descriptor) -> bool:
-    return selection.ATTESTS in entry.annotations
 
 
 def _told(entry: Descriptor) -> dict[str, Any]:

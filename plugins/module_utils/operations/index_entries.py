@@ -12,9 +12,8 @@ from ..model import media_types, strict_json
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidInput
-from ..model.manifest import Index, parse_index, serialise
+from ..model.manifest import ATTESTS, Index, parse_index, serialise
 from ..model.platform import Platform
-from .selection import ATTESTS
 
 #: What an entry to be removed is told by.
 Which = Union[Platform, Digest]

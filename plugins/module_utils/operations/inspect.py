@@ -14,7 +14,7 @@ from ..model import strict_json
 from ..model.errors import InvalidInput, NotFound, RegistryError
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.location import DOCKER, Location
-from ..model.manifest import AnyManifest, Index, Manifest
+from ..model.manifest import ATTESTS, AnyManifest, Index, Manifest, attests
 from ..model.platform import Platform
 from ..model.text import redact
 from ..transports import table
@@ -22,7 +22,7 @@ from ..transports.base import ImageSource
 from ..transports.places import Places
 from .blobs import read_blob
 from .concurrently import each
-from .selection import ATTESTS, for_one
+from .selection import for_one
 
 _ATTESTATION = "vnd.docker.reference.type"
 
@@ -156,7 +156,7 @@ def _child(source: ImageSource, digest: Any) -> AnyManifest:
 def _platforms(
     source: ImageSource, index: Index, image: Manifest | None, wish: Wish, parallel: int, stop: threading.Event | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    images = [one for one in index.manifests if ATTESTS not in one.annotations]
+    images = [one for one in index.manifests if not attests(one)]
     sizes: dict[Any, int | None] = {image.digest: _size(image)} if image else {}
     if wish.platform_sizes:
         unknown = [one.digest for one in images if one.digest not in sizes]
@@ -170,7 +170,7 @@ def _platforms(
     attestations = [
         {"digest": str(one.digest), "attests": one.annotations[ATTESTS], "type": one.annotations.get(_ATTESTATION, "")}
         for one in index.manifests
-        if ATTESTS in one.annotations
+        if attests(one)
     ]
     return platforms, attestations
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ..model.errors import OciError
 from ..transports.base import ImageDestination
 from ..transports.places import Places
-from .delta import Missing
 from .engine import carry_out_all
 from .plan import ImagePlan, Item, plan_image
 from .scheduler import Group, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
 
 if TYPE_CHECKING:
+    from .delta import Missing
     from .recompress import Recompressor
 
 #: Images whose manifests are held at once: memory does not grow with their number.
@@ -91,16 +91,19 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
     recompressor = _recompressor(items, how)
     try:
         under_way: _Window | None = None
-        missing = Missing()
+        missing: Missing | None = None
         if len(items) > WINDOW and _are_of_a_delta(items):
+            missing = _missing()
             _rehearse(items, scheduler, missing)
         for chosen in _windows(items):
             # Asked for while the images of the window before are on their way.
             window = _Window([])
             window.plans = [_planned(item, scheduler, window.asking) for item in chosen]
             scheduler.wait(window.asking)
-            missing.note(window.plans)
-            missing.refuse()
+            if missing is not None or any(plan.lacking or plan.item.source.is_delta for plan in window.plans):
+                missing = missing or _missing()
+                missing.note(window.plans)
+                missing.refuse()
             window.new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in window.plans]
             if how.check:
                 for transfer in _all(window.new):
@@ -199,6 +202,13 @@ def _planned(item: Item, scheduler: Scheduler, group: Group) -> ImagePlan:
     from .plan_conversion import plan_converted
 
     return plan_converted(item, scheduler, group)
+
+
+def _missing() -> Missing:
+    # Imported where something is missing: few tasks are about deltas.
+    from .delta import Missing
+
+    return Missing()
 
 
 def _recompressor(items: Sequence[Item], how: How) -> Recompressor | None:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidInput, InvalidManifest, OciError
-from ..model.form import Change, Form
+from ..model.form import Blob, Change, Form
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
-from ..model.manifest import AnyManifest, Index, Manifest
+from ..model.manifest import AnyManifest, Index, Manifest, attests
 from ..model.platform import Platform
 from ..transports.base import ImageDestination, ImageSource
 from . import selection
@@ -254,7 +253,7 @@ class Planner:
     def _about(self, root: AnyManifest, kept: tuple[Descriptor, ...] | None) -> None:
         """Ask for what refers to ``root`` and to each image that its index lists."""
         entries = root.manifests if isinstance(root, Index) and kept is None else kept or ()
-        images = [entry.digest for entry in entries if selection.ATTESTS not in entry.annotations]
+        images = [entry.digest for entry in entries if not attests(entry)]
         for digest in dict.fromkeys([root.digest, *images]):
             self._later(partial(self._referrers, digest, 0))
             for suffix in _COSIGN:

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..model.conversion import Blob, attests, check, convert, convert_index
+from ..model.conversion import check, convert, convert_index
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import ContentError, InvalidInput, InvalidManifest
-from ..model.form import DOCKER, Change, Form
+from ..model.form import DOCKER, Blob, Change, Form
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
-from ..model.manifest import AnyManifest, Index, Manifest
+from ..model.manifest import AnyManifest, Index, Manifest, attests
 from .blobs import read_blob
 from .plan import NESTING, ImagePlan, Item, Node, Planner, Results
 from .scheduler import Group, Scheduler

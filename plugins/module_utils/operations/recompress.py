@@ -11,11 +11,10 @@ import threading
 from contextlib import nullcontext
 from typing import IO, cast
 
-from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import CHUNK, Digest, VerifyingReader, mismatch
 from ..model.errors import Cancelled
-from ..model.form import Change
+from ..model.form import Blob, Change
 from ..model.streams import OpenBlob, Readable
 from ..transports import compressed, files, spool
 from .compression import Compressor, compressor, is_heavy

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model import conversion
 from ..model.descriptor import Descriptor
 from ..model.errors import InvalidInput
-from ..model.manifest import Index
+from ..model.manifest import ATTESTS, Index
 from ..model.platform import Platform
-
-#: BuildKit's annotation: an attestation names the image manifest it speaks of.
-ATTESTS = conversion.ATTESTS
 
 
 def choose(index: Index, wanted: Sequence[Platform]) -> tuple[Descriptor, ...]:

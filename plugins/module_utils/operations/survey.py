@@ -17,10 +17,9 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidManifest, NotFound
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
-from ..model.manifest import Index
+from ..model.manifest import Index, attests
 from ..model.reference import Reference
 from .concurrently import each
-from .selection import ATTESTS
 
 if TYPE_CHECKING:
     from ..registry.client import RegistryClient
@@ -175,7 +174,7 @@ class Survey:
             return None
         if isinstance(manifest, Index):
             children = tuple(one.digest for one in manifest.manifests)
-            images = tuple(one.digest for one in manifest.manifests if ATTESTS not in one.annotations)
+            images = tuple(one.digest for one in manifest.manifests if not attests(one))
             named = [one.platform for one in manifest.manifests if one.platform and not one.platform.is_unknown]
             platforms = tuple(dict.fromkeys(sys.intern(str(platform)) for platform in named))
             return Contents(digest, manifest.media_type, manifest.size, children, images, platforms=platforms)

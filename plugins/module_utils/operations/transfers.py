@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..model.conversion import Blob
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import ContentError, NotFound
-from ..model.form import Change
+from ..model.form import Blob, Change
 from ..transports.base import BlobStream, ImageDestination, ImageSource
 from .plan import ImagePlan
 from .scheduler import Job

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.errors import InvalidInput, OciError
 from ..model.form import Form
-from ..model.new_image import NewImage
 from ..model.platform import Platform
 from ..operations.copy import Entry, copy
 from ..operations.perform import How
 from ..operations.plan import Wish
-from ..operations.save_load import load, save
 from ..transports.places import Places
 from .clients import Task
+
+if TYPE_CHECKING:
+    from ..model.new_image import NewImage
 
 
 def copy_verb(task: Task) -> dict[str, Any]:
@@ -54,6 +55,9 @@ def copy_verb(task: Task) -> dict[str, Any]:
 
 def save_load_verb(task: Task) -> dict[str, Any]:
     """What image_save_load does."""
+    # Here, so that image_copy need not wait for it.
+    from ..operations.save_load import load, save
+
     params = task.params
     wish = Wish(platforms_of(params["platforms"]), "strip", params["referrers"], _form_of(params))
     path = _expanded(params["path"])
@@ -94,8 +98,12 @@ def _told(task: Task, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config_of(image: Mapping[str, Any]) -> NewImage | None:
+    if image.get("config") is None:
+        return None
+    from ..model.new_image import NewImage
+
     try:
-        return None if image.get("config") is None else NewImage.of(image["config"])
+        return NewImage.of(image["config"])
     except OciError as exc:
         raise exc.about(f"{image['src']} to {image['dest']}") from None
 

@@ -10,11 +10,11 @@ import json
 import pytest
 
 from ansible_collections.longshore.oci.plugins.module_utils.model import media_types as types
-from ansible_collections.longshore.oci.plugins.module_utils.model.conversion import ATTESTS, Blob, convert, convert_index
+from ansible_collections.longshore.oci.plugins.module_utils.model.conversion import convert, convert_index
 from ansible_collections.longshore.oci.plugins.module_utils.model.digest import Digest
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import InvalidInput
-from ansible_collections.longshore.oci.plugins.module_utils.model.form import Change, Form
-from ansible_collections.longshore.oci.plugins.module_utils.model.manifest import parse_manifest, serialise
+from ansible_collections.longshore.oci.plugins.module_utils.model.form import Blob, Change, Form
+from ansible_collections.longshore.oci.plugins.module_utils.model.manifest import ATTESTS, parse_manifest, serialise
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 TO_OCI, TO_DOCKER = Form("oci"), Form("docker")

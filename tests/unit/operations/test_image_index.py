@@ -13,7 +13,7 @@ from ansible_collections.longshore.oci.plugins.module_utils.model import media_t
 from ansible_collections.longshore.oci.plugins.module_utils.model.descriptor import Descriptor
 from ansible_collections.longshore.oci.plugins.module_utils.model.digest import Digest
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import InvalidInput, NotFound, RegistryError
-from ansible_collections.longshore.oci.plugins.module_utils.model.manifest import parse_index, serialise
+from ansible_collections.longshore.oci.plugins.module_utils.model.manifest import ATTESTS, parse_index, serialise
 from ansible_collections.longshore.oci.plugins.module_utils.model.platform import Platform
 from ansible_collections.longshore.oci.plugins.module_utils.operations import image_index
 from ansible_collections.longshore.oci.plugins.module_utils.operations.composed import Composed
@@ -26,7 +26,6 @@ from ansible_collections.longshore.oci.plugins.module_utils.operations.index_ent
     written,
 )
 from ansible_collections.longshore.oci.plugins.module_utils.operations.perform import How
-from ansible_collections.longshore.oci.plugins.module_utils.operations.selection import ATTESTS
 from ansible_collections.longshore.oci.plugins.module_utils.transports.places import Places
 from ansible_collections.longshore.oci.tests.unit.operations.memory import Host, Source, image, index
 

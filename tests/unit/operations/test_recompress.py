@@ -17,7 +17,6 @@ import zlib
 import pytest
 import zstandard
 
-from ansible_collections.longshore.oci.plugins.module_utils.model.conversion import Blob
 from ansible_collections.longshore.oci.plugins.module_utils.model.descriptor import Descriptor
 from ansible_collections.longshore.oci.plugins.module_utils.model.digest import Digest
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import (
@@ -29,7 +28,7 @@ from ansible_collections.longshore.oci.plugins.module_utils.model.errors import 
     SizeMismatch,
     StorageError,
 )
-from ansible_collections.longshore.oci.plugins.module_utils.model.form import Change
+from ansible_collections.longshore.oci.plugins.module_utils.model.form import Blob, Change
 from ansible_collections.longshore.oci.plugins.module_utils.operations import compression
 from ansible_collections.longshore.oci.plugins.module_utils.operations.recompress import Recompressor, Spool
 
