@@ -45,6 +45,10 @@ class ModuleRunner:
         if not lines or not lines[-1].startswith("{"):
             raise ModuleFailed(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
         result: dict[str, Any] = json.loads(lines[-1])
+        if "warnings" in result:
+            # The newest cores make texts of them on the controller.
+            found = result["warnings"]
+            result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in found]
         return result
 
     def command(self, name: str) -> list[str]:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from ..model.errors import InvalidInput
@@ -23,6 +25,8 @@ from .remote_destination import SCHEME, RemoteDestination
 if TYPE_CHECKING:
     from ..registry.pool import Registries
 
+# A tag or a digest at the end of a path: no name of a file that anybody would choose.
+_TAGGED = re.compile(r"/[a-z0-9._-]+(?::[\w.-]+|@sha256:[0-9a-f]+)$", re.ASCII)
 # The sources of one task that read one archive share what was found out about it.
 _READ: WeakKeyDictionary[Places, dict[str, RemoteArchive]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
@@ -52,6 +56,13 @@ def _remote(url: str, end: Registries | None) -> Remote:
     # An end that has no registries of its own, as in saving and loading, goes by the options of the other one.
     if end is None:
         raise InvalidInput("a URL is no place for this end of the task")
+    shown = urlsplit(url)
+    if not url.startswith("s3:") and _TAGGED.search(shown.path):
+        # What a browser shows of a registry, pasted.
+        raise InvalidInput(
+            f"'{sanitise(f'{shown.scheme}://{shown.netloc}{shown.path}', 300)}' is the URL of an archive; for an image in a "
+            "registry leave out the scheme; plain HTTP is asked for with plain_http"
+        )
     if url.startswith("s3:"):
         from .remote_s3 import S3Object
 
