@@ -25,11 +25,13 @@ _PIECE = 256 * 1024
 _WINDOW = 32 * 1024
 # RFC 1952: deflate, no name, no time, no operating system.
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-# Exponents of two. The higher levels of zstd would take hundreds of megabytes for a few percent.
-_ZSTD_WINDOW, _ZSTD_TABLE = 20, 18
-_ZSTD_JOB = 512 * 1024
-#: From this level on zstd's tables are so large that two threads have to do, and one layer at a time.
-_ZSTD_HIGH = 10
+# Exponents of two: most of window and tables, which every thread has. The higher levels of zstd would take hundreds of
+# megabytes for a percent.
+_ZSTD_WINDOW, _ZSTD_TABLE = 21, 20
+_ZSTD_JOB = 2 * 1024 * 1024
+_ZSTD_THREADS = min(THREADS, 2)
+#: From this level on zstd's tables are so large that one layer at a time has to do.
+_ZSTD_HIGH = 6
 
 
 class Compressor(Protocol):
@@ -140,8 +142,10 @@ class _Zstd:
             chain_log=min(usual.chain_log, _ZSTD_TABLE),
             hash_log=min(usual.hash_log, _ZSTD_TABLE),
             job_size=_ZSTD_JOB,
+            # Each job looks back over the whole window at what the one before it had: smaller by 8 %, and no slower.
+            overlap_log=9,
             # Never without threads of its own, which would give other bytes than with some.
-            threads=min(THREADS, 2) if is_heavy(ZSTD, level) else THREADS,
+            threads=_ZSTD_THREADS,
         )
         self._object: Any = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 
