@@ -192,7 +192,6 @@ def _children(index: Index, member: Member) -> list[Descriptor]:
     return [entry if attests(entry) else index_entries.described(entry, platform, member.annotations) for entry in chosen]
 
 
-
 def _told(entry: Descriptor) -> dict[str, Any]:
     return {
         "digest": str(entry.digest),
