@@ -43,6 +43,8 @@ VARIABLES = {
     "download_url": "https://storage.example.com/images/release-7.tar?X-Amz-Signature=77f6e5d4c3b2a19004b1c8e2",
     "s3_access_key": "testing",
     "s3_secret_key": "testing-of-a-secret",
+    # Of a password that nobody needs.
+    "registry_backup_hash": "$2y$04$" + "k" * 53,
 }
 
 #: Each host that examples name: whether it asks who is there, and the tags of each image in its repositories.
@@ -119,7 +121,7 @@ class World:
         self.names = {host: registry.host for host, registry in registries.items()}
         self.names |= {digest: digests[tag] for digest, tag in DIGESTS.items()}
         self.names |= {path: f"{root}{path}" for path in PATHS}
-        for path in (*PATHS, "/srv/transfer"):
+        for path in (*PATHS, "/srv/transfer", "/srv/registry"):
             (root / path.strip("/")).mkdir(parents=True, exist_ok=True)
         authorities = root / "etc" / "longshore" / "ca.pem"
         authorities.write_text("".join(one.ca.read_text() for one in registries.values()))
@@ -216,7 +218,9 @@ def writes(task: Task) -> bool:
     name, options = module_of(task)
     if name == "image_tags":
         return options.get("state", "query") != "query"
-    return name in ("image_copy", "image_index", "image_save_load", "registry_delete", "registry_login")
+    return name in (
+        "image_copy", "image_index", "image_save_load", "registry_delete", "registry_login", "registry_user",
+    )
 
 
 def twice(tasks: list[Task]) -> Iterator[Task]:
@@ -324,6 +328,7 @@ def test_a_group_for_modules_that_meet_one_registry(world: World) -> None:
         {"longshore.oci.image_save_load": archive},
         {"longshore.oci.registry_delete": {"name": f"{ours}:7.0"}},
         {"longshore.oci.registry_login": {"registry": "registry.example.com"}},
+        {"longshore.oci.registry_info": {"registry": "registry.example.com", "catalog": True}},
         {"longshore.oci.image_copy": {"src": "docker.io/library/alpine:3.21", "dest": "oci:/srv/alpine:3.21"}},
     ]
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}

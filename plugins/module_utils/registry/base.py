@@ -49,6 +49,12 @@ class Base:
                 self._judge(self._answer())
                 self._checked = True
 
+    def greet(self) -> Response:
+        """Ask now, and give the answer, which is 200 or a refusal with a challenge. Raises as `check`."""
+        response = self._answer()
+        self._judge(response)
+        return response
+
     def challenges(self) -> list[str]:
         """The challenges of ``/v2/``, for answers of 401 that have none of their own (R1.60). Asked for once."""
         with self._lock:

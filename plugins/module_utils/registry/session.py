@@ -124,6 +124,17 @@ class Session:
         """Make sure once that a registry answers at the host (R1.61). Raises RegistryError if something else does."""
         self._base.check()
 
+    def greeting(self) -> Response:
+        """What ``GET /v2/`` is answered without credentials: 200, or how to log in. Asked anew. Raises as `ping` does."""
+        return self._base.greet()
+
+    def credentials_source(self) -> str | None:
+        """Where the credentials for the whole registry come from, in words; None if there are none.
+
+        Raises InvalidInput for an auth file that cannot be read, MissingRequirement and OciError of credential helpers.
+        """
+        return self._authenticator.source()
+
     def close(self) -> None:
         """Close the idle connections. The session may be used again."""
         for route in list(self._routes.values()):

@@ -183,6 +183,13 @@ class Authenticator:
         unsent = f"the credentials of {credentials.source} were not sent"
         return f"{self._host} refused access to {name} without saying how to log in, so {unsent}"
 
+    def source(self) -> str | None:
+        """Where the credentials for the whole registry were found, in words; None if there are none."""
+        if self._settings.token:
+            return "token as given"
+        credentials = self._credentials(())
+        return credentials.source if credentials is not None else None
+
     def _places(self) -> str:
         if self._store is None:
             return ""

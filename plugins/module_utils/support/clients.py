@@ -45,7 +45,10 @@ class Task:
         self._module = module
         self._podman: PodmanService | None = None
         self._starting = threading.Lock()
-        self._from_environment()
+        #: Whether the module meets registries; its options then are those of `argspec.one_end` or `argspec.two_ends`.
+        self._wired = "parallel" in self.params
+        if self._wired:
+            self._from_environment()
         #: Every text that must not appear in what leaves the module.
         self.secrets: set[str] = set(module.no_log_values) | self._secrets()
 
@@ -55,6 +58,8 @@ class Task:
         ``new_auth_file``: the file of auth_file need not be there yet.
         """
         params = self.params
+        if not self._wired:
+            return
         if not 1 <= params["parallel"] <= _MOST_PARALLEL:
             raise InvalidInput(f"parallel must be 1 to {_MOST_PARALLEL}, not {params['parallel']}")
         if not 0 < params["timeout"] <= 86400:
@@ -131,6 +136,8 @@ class Task:
 
     def facts(self) -> dict[str, Any]:
         """What every result carries of the wire: ``requests``, and ``rate_limit`` where a registry told it (R1.75)."""
+        if not self._wired:
+            return {}
         facts: dict[str, Any] = {"requests": self.meter.requests}
         if self.meter.rate_limit:
             facts["rate_limit"] = dict(self.meter.rate_limit)
