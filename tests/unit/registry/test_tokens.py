@@ -633,7 +633,7 @@ def test_different_repositories_do_not_wait_for_each_other() -> None:
     names = iter(range(8))
     started = time.monotonic()
     together(8, lambda: authenticator.authorization([f"repository:r{next(names)}:pull"]))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.5
     assert len(server.asked) == 8
 
 

