@@ -39,6 +39,11 @@ _OPTIONS = (
 # fmt: on
 # podman's units (quadlet) ask for control groups of the second version alone, and for a whole /proc and /sys.
 _QUADLET = ("--security-opt=systempaths=unconfined", "--volume=/sys/fs/cgroup/unified:/sys/fs/cgroup:rw")
+# Its containers get limits that a sandbox can set.
+_CONTAINERS_CONF = """[containers]
+pids_limit = 0
+default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
+"""
 _IMPORT_SECONDS = 600.0
 _MOST = 3
 
@@ -101,6 +106,8 @@ class Machines:
         # fmt: on
         if machine.wait_booted() != "running":
             raise ServerFailed(f"{name} ({release}) has failed units: {', '.join(machine.failed_units())}")
+        if quadlet:
+            machine.write("/etc/containers/containers.conf.d/90-limits.conf", _CONTAINERS_CONF)
         return machine
 
     def inventory(
