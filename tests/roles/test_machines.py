@@ -67,9 +67,8 @@ def test_check_mode_failures_neighbours_and_packages(machines: Machines, tmp_pat
         predicted = machines.playbook(PLAYS, inventory, check=True, diff=True).passed()
         assert predicted.changed_tasks() == ["Install", "Write", "Start"]
         assert "+ahoy" in predicted.text and not one.exists("/etc/greeting")
-        failing = machines.playbook(
-            [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Fail", "ansible.builtin.command": "/bin/false"}]}], inventory
-        )
+        fail = {"name": "Fail", "ansible.builtin.command": "/bin/false"}
+        failing = machines.playbook([{"hosts": "all", "gather_facts": False, "tasks": [fail]}], inventory)
         assert failing.failed and failing.recap["one"].failed == 1 and failing.changed == 0
         with pytest.raises(PlaybookFailed, match="non-zero return code"):
             failing.passed()
