@@ -132,11 +132,14 @@ class ContainerdConfig:
         self.version = int(version[1]) if version else 1 if content else 2
         self.plugin = PLUGINS.get(self.version, PLUGINS[3])
         disabled = re.search(r"(?m)^[ \t]*disabled_plugins[ \t]*=[ \t]*\[([^\]]*)\]", top)
-        self.has_cri = disabled is None or re.search(r"[\"'](cri|io\.containerd\.(grpc\.v1\.cri|cri\.v1\.images))[\"']", disabled[1]) is None
+        off = {word.strip(" \t\n\"'") for word in disabled[1].split(",")} if disabled else set()
+        self.has_cri = not off & {"cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"}
         table = rf"[ \t]*\[[ \t]*plugins[ \t]*\.[ \t]*[\"']?{re.escape(self.plugin)}[\"']?[ \t]*\.[ \t]*registry[ \t]*"
-        self.header = next((place for place, line in enumerate(self.lines) if re.match(table + r"\][ \t]*(#.*)?$", line)), None)
+        header = re.compile(table + r"\][ \t]*(#.*)?$")
+        self.header = next((place for place, line in enumerate(self.lines) if header.match(line)), None)
         # containerd does not start its plugin when these stand beside config_path.
-        self.is_old = any(re.match(table + r"\.[ \t]*(mirrors[ \t]*\.|configs[ \t]*\..*\.[ \t]*tls[ \t]*\])", line) for line in self.lines)
+        old = re.compile(table + r"\.[ \t]*(mirrors[ \t]*\.|configs[ \t]*\..*\.[ \t]*tls[ \t]*\])")
+        self.is_old = any(map(old.match, self.lines))
         self.place, self.path = None, ""
         for place in range(len(self.lines) if self.header is None else self.header + 1, len(self.lines)):
             if self.lines[place].lstrip().startswith("["):
@@ -183,8 +186,8 @@ class Plan:
         config = ContainerdConfig(read(asked["containerd_config"]))
         hosts = next((path for path in config.path.split(":") if path), asked["hosts_directory"])
         self.own = {
-            "docker": f"/etc/docker/certs.d/{asked['name']}",
-            "podman": f"/etc/containers/certs.d/{asked['name']}",
+            "docker": f"{asked['docker_directory']}/{asked['name']}",
+            "podman": f"{asked['podman_directory']}/{asked['name']}",
             "containerd": f"{hosts}/{asked['name']}",
         }
         for client, directory in self.own.items():
@@ -323,7 +326,8 @@ class Plan:
         write = [one for one in self.wanted if differs(one)]
         paths = {one["path"] for one in self.wanted}
         gone = {one["path"] for one in self.removed}
-        emptied = {os.path.dirname(path) for path in gone if "/certs.d/" in path}
+        emptied = {os.path.dirname(one["path"]) for one in self.removed if one["kind"] in ("client", "key")}
+        occupied = {one for one in emptied if any(f"{one}/{name}" not in gone for name in names(one))}
         bundle = read(self.asked["bundle"])
         return {
             "problems": self.problems,
@@ -341,14 +345,9 @@ class Plan:
                 for one in write
             ],
             "remove": self.removed,
-            "empty": sorted(one for one in emptied if {f"{one}/{name}" for name in names(one)} <= gone and not paths_in(one, paths)),
+            "empty": sorted(emptied - {os.path.dirname(path) for path in paths} - occupied),
             "stored": "system" not in self.clients or all(in_bundle(one, bundle) for one in self.authorities),
         }
-
-
-def paths_in(directory: str, paths: set[str]) -> list[str]:
-    """Those of the paths that are in a directory."""
-    return [path for path in paths if os.path.dirname(path) == directory]
 
 
 def owner_and_mode(wanted: dict[str, Any]) -> dict[str, str]:
