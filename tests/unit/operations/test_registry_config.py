@@ -106,7 +106,7 @@ def test_what_a_survey_answers_is_read_as_what_is_meant():
         ("storage.delete.enabled", "true", "storage.delete.enabled takes true or false, unquoted, not text"),
         ("storage.redirect.disable", "true", "storage.redirect.disable takes true or false, unquoted, not text"),
         ("storage.maintenance.readonly.enabled", "true", "storage.maintenance.readonly.enabled takes true or false"),
-        ("storage.maintenance.uploadpurging", {"age": "1h", "interval": None}, "storage.maintenance.uploadpurging.interval is missing"),
+        ("storage.maintenance.uploadpurging.interval", None, "storage.maintenance.uploadpurging.interval is missing"),
         ("storage.cache.blobdescriptor", "memory", "storage.cache.blobdescriptor is one of inmemory, redis, not 'memory'"),
         ("storage.s3", {"bucket": "b", "region": "r"}, "storage takes exactly one driver, and filesystem, s3 is given"),
         ("storage.filesystem", None, "storage takes exactly one driver, and none is given"),
@@ -123,7 +123,7 @@ def test_what_a_survey_answers_is_read_as_what_is_meant():
         ("auth.token", {"realm": "r", "service": "s", "issuer": "i"}, "auth takes exactly one of htpasswd, token"),
         ("storage.cache.blobdescriptor", "redis", "redis.addr is missing: storage.cache uses redis"),
         ("notifications.endpoints", [{"url": "http://x"}], "notifications.endpoints[0].name is missing"),
-        ("notifications.endpoints", [{"name": "n", "url": "http://x", "retries": 3}], "notifications.endpoints[0].retries is no key"),
+        ("notifications.endpoints", [{"name": "n", "url": "u", "retries": 3}], "notifications.endpoints[0].retries is no key"),
         ("proxy.username", "u", "proxy.remoteurl is missing"),
         ("health.storagedriver.threshold", "3", "health.storagedriver.threshold takes a whole number, not text"),
         ("log.fields", {1: "x"}, "log.fields takes text as its keys"),
@@ -235,7 +235,9 @@ def test_headers_of_notifications_are_checked_as_well():
     assert "notifications.endpoints[0].headers.Authorization takes a list" in refused(notifications=wrong)
 
 
-@pytest.mark.parametrize("value", ["hunter2", "0123", "1e3", "true", "null", "~", "a b", " a", "a'b", 'a"b', "a\\b", "#a", "ä", "{a", "", "5"])
+@pytest.mark.parametrize(
+    "value", ["hunter2", "0123", "1e3", "true", "null", "~", "a b", " a", "a'b", 'a"b', "a\\b", "#a", "ä", "{a", "5"]
+)
 def test_text_in_the_environment_is_the_same_text_to_every_reader(value):
     written = environment.text(value)
     assert not set(written) & set("\\\n\"'") and written.strip() == written
@@ -252,7 +254,8 @@ def test_trees_in_the_environment():
 
 def test_laying_one_over_the_other():
     base = {"a": {"b": 1, "c": [1]}, "d": 2}
-    assert merged(base, {"a": {"c": [2], "e": 3}, "d": None, "f": {"g": None}}) == {"a": {"b": 1, "c": [2], "e": 3}, "f": {"g": None}}
+    laid = merged(base, {"a": {"c": [2], "e": 3}, "d": None, "f": {"g": None}})
+    assert laid == {"a": {"b": 1, "c": [2], "e": 3}, "f": {"g": None}}
     assert base == {"a": {"b": 1, "c": [1]}, "d": 2}
 
 
