@@ -15,7 +15,7 @@ from . import commands
 from .errors import CollectError
 from .record import Instance
 
-_PATTERNS = ("blobs::*", "repository::*::blobs::*")
+_PATTERNS = ("blobs::*", "repository::*::blobs::*", "repository::*::blobs")
 _TIMEOUT = 30.0
 
 

@@ -11,14 +11,14 @@ from .manifests import References
 
 
 class Repository(NamedTuple):
-    """A repository: ``tags`` to digests; ``revisions`` are its manifests' digests with the time they came, if known.
+    """A repository: ``tags`` to digests; ``revisions`` are its manifests' digests with the time they came.
 
     ``tags`` is None if the repository has no place for tags, which is not the same as having none.
     """
 
     name: str
     tags: dict[str, str] | None
-    revisions: dict[str, float | None]
+    revisions: dict[str, float]
 
 
 class Catalogue(Protocol):

@@ -10,23 +10,20 @@ import os
 import pathlib
 import signal
 import subprocess
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, TypeVar, Union
 
 from .errors import CollectError
 from .record import Instance
 
 _PR_SET_PDEATHSIG = 1
+_TAIL_LINES = 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-
-class Done(NamedTuple):
-    """The end of a command: its exit code, standard output, and the end of its standard error."""
-
-    code: int
-    output: list[str]
-    errors: str
+Read = TypeVar("Read")
+_Stream = Union[IO[bytes], int]
 
 
 def environment(instance: Instance, further: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -42,7 +39,7 @@ def environment(instance: Instance, further: Mapping[str, str] | None = None) ->
 
 def read_environment(path: pathlib.Path) -> dict[str, str]:
     """The variables of an environment file: ``NAME=value`` lines, values perhaps in quotes, comments."""
-    found = {}
+    found: dict[str, str] = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -56,22 +53,37 @@ def read_environment(path: pathlib.Path) -> dict[str, str]:
     return found
 
 
-def run(instance: Instance, arguments: Sequence[str], lock: int | None) -> Done:
-    """Run ``command + arguments`` to its end.
+def run(instance: Instance, arguments: Sequence[str], lock: int | None, read: Callable[[Iterator[str]], Read]) -> Read:
+    """Run ``command + arguments`` to its end, and give what ``read`` makes of its lines. `CollectError` if it fails.
 
     The child inherits ``lock``: if this process is killed, nobody takes the storage for free while the child works on
     it. A child on this host is killed with its parent besides.
     """
-    command = [*instance.command, *arguments]
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        with _start(instance, command, lock, output, errors, environment(instance)) as child:
+    child = _start(instance, [*instance.command, *arguments], lock, subprocess.PIPE, subprocess.PIPE, environment(instance))
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with child:
+        try:
+            streams = _Streams(child)
+            thread = threading.Thread(target=lambda: tail.extend(streams.errors()), daemon=True)
+            thread.start()
+            result: Read | None = None
+            trouble = None
             try:
-                code = child.wait()
-            except BaseException:
-                child.terminate()
-                child.wait()
-                raise
-        return Done(code, _text(output).splitlines(), _text(errors)[-4000:])
+                result = read(streams.lines())
+            except CollectError as error:
+                trouble = error
+            for dummy in streams.lines():
+                continue
+            code = child.wait()
+            thread.join()
+        except BaseException:
+            child.terminate()
+            raise
+    if code:
+        raise CollectError(f"{' '.join(arguments)} ended with {code}: {' '.join(tail).strip()[-2000:]}")
+    if trouble is not None or result is None:
+        raise trouble or CollectError(f"{' '.join(arguments)} printed nothing")
+    return result
 
 
 def start(
@@ -85,8 +97,8 @@ def _start(
     instance: Instance,
     command: Sequence[str],
     lock: int | None,
-    output: IO[bytes],
-    errors: IO[bytes],
+    output: _Stream,
+    errors: _Stream,
     variables: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
     identity: dict[str, Any] = {}
@@ -119,6 +131,20 @@ def _die_with(parent: int) -> Callable[[], None]:
     return preexec
 
 
-def _text(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read().decode(errors="replace")
+class _Streams:
+    """A child's outputs as lines."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        if child.stdout is None or child.stderr is None:
+            raise ValueError("the child has no pipes")
+        self._output, self._errors = child.stdout, child.stderr
+
+    def lines(self) -> Iterator[str]:
+        """Standard output."""
+        for line in self._output:
+            yield line.decode(errors="replace").rstrip("\n")
+
+    def errors(self) -> Iterator[str]:
+        """Standard error."""
+        for line in self._errors:
+            yield line.decode(errors="replace").rstrip("\n")

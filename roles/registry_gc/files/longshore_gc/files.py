@@ -57,7 +57,7 @@ class Files:
             except FileNotFoundError:
                 return None
             except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
-                raise Refused(f"{repository}@{digest}: {path} is no manifest ({error}): push that image again, or delete it") from error
+                raise Refused(f"{repository}@{digest} is no manifest ({error}): push that image again, or delete it") from error
         return self._parsed[digest]
 
     def has_blob(self, repository: str, digest: str) -> bool:
@@ -99,8 +99,8 @@ class Files:
                 found[entry.name] = pathlib.Path(entry.path, "current", "link").read_text(encoding="ascii").strip()
         return found
 
-    def _revisions(self, path: pathlib.Path) -> dict[str, float | None]:
-        found: dict[str, float | None] = {}
+    def _revisions(self, path: pathlib.Path) -> dict[str, float]:
+        found: dict[str, float] = {}
         for algorithm in _entries(path / "_manifests" / "revisions"):
             for entry in _entries(algorithm.path):
                 # A deleted manifest leaves the directory without its link.

@@ -57,7 +57,7 @@ def check(instance: Instance, files: Files) -> Preflight:
             problems += [f"{one} is empty (power loss or a full disk): remove its directory" for one in layers]
         elif layers:
             warnings.append(f"{len(layers)} empty layer links in {name}, such as {layers[0]}: distribution 3.x would stop at them")
-    problems += [f"{one} belongs to the registry's user, but is a broken link" for one in _dangling(files.base)]
+    problems += [f"{one} is a link that leads nowhere: mount what it leads to" for one in _dangling(files.base)]
     return Preflight(problems, warnings, missing)
 
 

@@ -27,6 +27,7 @@ _NAMES = {"path": "rootdirectory", "root": "rootdirectory", "endpoint": "regione
 
 #: Told how to remove a container before it is started.
 Announce = Callable[[tuple[str, ...]], None]
+Serving = contextlib.AbstractContextManager[Endpoint]
 
 
 @contextlib.contextmanager
@@ -76,7 +77,8 @@ def sweep_leftovers(instance: Instance) -> None:
 
 def configuration(instance: Instance, delete: bool) -> dict[str, Any]:
     """The configuration as far as it does not depend on the port. It holds no secret: those are in the environment."""
-    parameters = {_NAMES.get(name, name): value for name, value in instance.storage.items() if name != "driver" and value is not None}
+    given = {name: value for name, value in instance.storage.items() if name != "driver" and value is not None}
+    parameters = {_NAMES.get(name, name): value for name, value in given.items()}
     if instance.storage["driver"] == "s3" and instance.third and "regionendpoint" in parameters:
         # 2.8 does so for every endpoint.
         parameters.setdefault("forcepathstyle", True)

@@ -10,26 +10,38 @@ from collections.abc import Iterable
 from .catalogue import Catalogue, Repository
 
 
-def reachable(catalogue: Catalogue, repository: Repository, roots: Iterable[str]) -> set[str]:
-    """The revisions of ``repository`` that ``roots`` reach.
+class Reach:
+    """What can be reached in one repository."""
 
-    From an index to its children, however deep, and from a manifest to those whose ``subject`` it is. The fallback tags
-    of referrers and cosign's tags are tags, so what they name is reached as everything tagged is. A child that this
-    repository lost is not followed: here it cannot be pulled anyway.
-    """
-    reached: set[str] = set()
-    referrers = _referrers(catalogue, repository)
-    todo = [digest for digest in roots if digest in repository.revisions]
-    while todo:
-        digest = todo.pop()
-        if digest in reached:
-            continue
-        reached.add(digest)
-        found = catalogue.manifest(repository.name, digest)
-        if found is not None:
-            todo += [child for child in found.children if child in repository.revisions]
-        todo += referrers.get(digest, ())
-    return reached
+    def __init__(self, catalogue: Catalogue, repository: Repository) -> None:
+        self._catalogue = catalogue
+        self._repository = repository
+        self._referrers: dict[str, list[str]] = {}
+        for digest in repository.revisions:
+            references = catalogue.manifest(repository.name, digest)
+            if references is not None and references.subject is not None:
+                self._referrers.setdefault(references.subject, []).append(digest)
+
+    def of(self, roots: Iterable[str]) -> set[str]:
+        """The repository's manifests that ``roots`` reach, with those of ``roots`` that are there.
+
+        From an index to its children, however deep, and from a manifest to those whose ``subject`` it is. The fallback
+        tags of referrers and cosign's tags are tags, so what they name is reached as everything tagged is. A child that
+        this repository lost is not followed: here it cannot be pulled anyway.
+        """
+        revisions = self._repository.revisions
+        reached: set[str] = set()
+        todo = [digest for digest in roots if digest in revisions]
+        while todo:
+            digest = todo.pop()
+            if digest in reached:
+                continue
+            reached.add(digest)
+            found = self._catalogue.manifest(self._repository.name, digest)
+            if found is not None:
+                todo += [child for child in found.children if child in revisions]
+            todo += self._referrers.get(digest, ())
+        return reached
 
 
 def needed_blobs(catalogue: Catalogue, repository: Repository, manifests: Iterable[str]) -> set[str]:
@@ -41,12 +53,3 @@ def needed_blobs(catalogue: Catalogue, repository: Repository, manifests: Iterab
             needed.add(digest)
             needed.update(found.blobs)
     return needed
-
-
-def _referrers(catalogue: Catalogue, repository: Repository) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for digest in repository.revisions:
-        references = catalogue.manifest(repository.name, digest)
-        if references is not None and references.subject is not None:
-            found.setdefault(references.subject, []).append(digest)
-    return found

@@ -14,13 +14,9 @@ from .errors import CollectError, Refused
 from .manifests import References, parse
 from .probe import Answer, Endpoint
 
-_ACCEPT = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+_ACCEPT = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 #: How many requests the sizes of what goes may cost.
 _SIZE_REQUESTS = 5000
@@ -32,19 +28,21 @@ class Remote:
     Args:
         endpoint: A private registry.
         revisions: Each repository's manifests, as the collector enumerates them: the API names tagged ones only.
-        first_seen: When a manifest was first seen to be there, as the API does not say when it came.
+        first_seen: When each manifest was first seen without anything that reaches it: the API does not say when it came.
+        now: The time, for those that are seen for the first time.
     """
 
-    def __init__(self, endpoint: Endpoint, revisions: dict[str, list[str]], first_seen: dict[str, float]) -> None:
+    def __init__(self, endpoint: Endpoint, revisions: dict[str, list[str]], first_seen: dict[str, float], now: float) -> None:
         self._endpoint = endpoint
         self._revisions = revisions
         self._first_seen = first_seen
+        self._now = now
         self._parsed: dict[tuple[str, str], References | None] = {}
 
     def repositories(self) -> list[Repository]:
         """All repositories that the collector knows."""
         return [
-            Repository(name, self._tags(name), {digest: self._first_seen.get(f"{name}@{digest}") for digest in digests})
+            Repository(name, self._tags(name), {digest: self._first_seen.get(f"{name}@{digest}", self._now) for digest in digests})
             for name, digests in self._revisions.items()
         ]
 
@@ -88,7 +86,7 @@ class Remote:
 
     def _tags(self, repository: str) -> dict[str, str] | None:
         names = list(self._tag_names(repository))
-        found = {}
+        found: dict[str, str] = {}
         for name in names:
             answer = self._endpoint.request("HEAD", f"/v2/{repository}/manifests/{name}", {"Accept": _ACCEPT})
             if answer.status != 404:

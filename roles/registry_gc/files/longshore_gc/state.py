@@ -45,8 +45,10 @@ class StateFile:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise UsageError(f"{self.path} is damaged ({error}): make config.yml of the instance point at readwrite.yml, "
-                             "restart it and remove the file") from error
+            raise UsageError(
+                f"{self.path} is damaged ({error}): make config.yml of the instance point at readwrite.yml, restart it and remove "
+                "the file"
+            ) from error
         return State(
             data["step"],
             tuple(Touched(**one) for one in data["instances"]),

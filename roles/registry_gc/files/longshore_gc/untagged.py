@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .catalogue import Catalogue, Repository
 from .errors import CollectError
 from .probe import Endpoint
-from .reach import reachable
+from .reach import Reach
 
 
 class Candidate(NamedTuple):
@@ -21,7 +21,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(catalogue: Catalogue, repositories: list[Repository], younger_than: float) -> list[Candidate]:
-    """The manifests that no tag, kept index or referrer reaches and that came before ``younger_than`` (a time).
+    """The manifests that no tag, kept index or referrer reaches and that did not come after ``younger_than`` (a time).
 
     This is never left to ``garbage-collect --delete-untagged``, which takes children of tagged indexes along. A
     repository without a place for tags keeps everything, since it cannot be told from one that lost it. What came
@@ -31,8 +31,8 @@ def candidates(catalogue: Catalogue, repositories: list[Repository], younger_tha
     for repository in repositories:
         if repository.tags is None:
             continue
-        young = [digest for digest, came in repository.revisions.items() if came is None or came >= younger_than]
-        kept = reachable(catalogue, repository, [*repository.tags.values(), *young])
+        young = [digest for digest, came in repository.revisions.items() if came > younger_than]
+        kept = Reach(catalogue, repository).of([*repository.tags.values(), *young])
         found += [Candidate(repository.name, digest) for digest in sorted(repository.revisions) if digest not in kept]
     return found
 
