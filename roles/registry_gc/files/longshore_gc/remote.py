@@ -67,7 +67,7 @@ class Remote:
 
     def sizes(self, digests: set[str]) -> dict[str, int]:
         """Sizes of those that some repository still has a link to, within a limit of requests."""
-        found = {}
+        found: dict[str, int] = {}
         left = _SIZE_REQUESTS
         for digest in sorted(digests):
             for repository in self._revisions:

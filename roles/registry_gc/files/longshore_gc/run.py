@@ -138,8 +138,8 @@ class _Collection:
             self._report.manifests = len(found.untagged)
             more = plan.dry_run(self._instance, self._lock).blobs - found.blobs
             if more:
-                count = len(more)
-                raise Refused(f"the collector would take {count} blobs that were not planned, such as {min(more)}; no blob was deleted")
+                some = f"{len(more)} blobs that were not planned, such as {min(more)}"
+                raise Refused(f"the collector would take {some}; no blob was deleted")
         if found.blobs:
             self._progress.step("sweep")
             say(f"deleting {len(found.blobs)} blobs, {found.promised} bytes")
