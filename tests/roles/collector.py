@@ -16,9 +16,38 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
 
 PROGRAM = pathlib.Path(__file__).parents[2] / "roles/registry_gc/files/registry_gc.py"
+ACCEPT = {"Accept": ", ".join(kind[name] for kind in images.MEDIA_TYPES.values() for name in ("index", "manifest"))}
+
+
+def delete(registry: ManagedRegistry, repository: str, digest: str) -> None:
+    """Delete a manifest."""
+    assert registry.request("DELETE", f"/v2/{repository}/manifests/{digest}")[0] == 202
+
+
+def pullable(registry: ManagedRegistry, repository: str, content: images.Pushable, reference: str | None = None) -> bool:
+    """Whether everything of an image can be had, byte for byte."""
+    for manifest in content.manifests():
+        name = reference if reference and manifest is content.top else manifest.digest
+        status, unused, body = registry.request("GET", f"/v2/{repository}/manifests/{name}", headers=ACCEPT)
+        if (status, body) != (200, manifest.data):
+            return False
+    return all(
+        registry.request("GET", f"/v2/{repository}/blobs/{blob.digest}")[::2] == (200, blob.data) for blob in content.blobs()
+    )
+
+
+def stored(registry: ManagedRegistry, content: images.Pushable) -> int:
+    """How many of an image's blobs and manifests are stored."""
+    return sum(registry.blob_path(blob.digest).exists() for blob in (*content.blobs(), *content.manifests()))
+
+
+def writable(registry: ManagedRegistry) -> bool:
+    """Whether it takes pushes, and is configured to."""
+    return registry.link == "readwrite.yml" and images.push_blob(registry, "probe", os.urandom(16)).startswith("sha256:")
 
 
 class Collector:
@@ -44,6 +73,10 @@ class Collector:
                 return step
         return None
 
+    def command(self, verb: str) -> list[str]:
+        """The program's arguments."""
+        return [str(PROGRAM), verb, "--settings", str(self.settings)]
+
     def collect(self, *options: str, code: int = 0) -> dict[str, Any]:
         """Collect, and return the report; the exit code has to be ``code``."""
         with self.running(*options) as process:
@@ -56,15 +89,14 @@ class Collector:
 
     def repair(self, code: int = 0) -> str:
         """Repair; what it said."""
-        command = [sys.executable, str(PROGRAM), "repair", "--settings", str(self.settings)]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=_environment())
+        done = subprocess.run([sys.executable, *self.command("repair")], capture_output=True, timeout=120, check=False, env=_environment())
         assert done.returncode == code, done.stderr.decode()
         return done.stderr.decode()
 
     @contextlib.contextmanager
     def running(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """The program, started; killed at the end if it still runs."""
-        command = [sys.executable, str(PROGRAM), "collect", "--settings", str(self.settings), *options]
+        command = [sys.executable, *self.command("collect"), *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
         try:
             yield process

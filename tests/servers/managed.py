@@ -32,14 +32,17 @@ hold() {{ if [ -e "flags/hold-$1" ]; then : >"flags/held-$1"; while [ -e "flags/
 stop() {{ if alive; then kill "$(cat pid)"; while alive; do sleep 0.01; done; fi; rm -f pid; }}
 start() {{
     if alive; then return; fi
-    setsid setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry serve config.yml >>out.log 2>>err.log </dev/null &
+    setsid setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry serve config.yml >>out.log 2>>err.log </dev/null 9>&- &
     echo $! >pid
 }}
+hold "$1"
+exec 9>control.lock
+flock 9
 case $1 in
 active) alive ;;
-start) hold start; start ;;
-stop) hold stop; stop ;;
-restart) hold restart; stop; start ;;
+start) start ;;
+stop) stop ;;
+restart) stop; start ;;
 esac
 """
 

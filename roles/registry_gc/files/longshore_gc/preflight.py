@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .errors import Refused
 from .files import Files
 from .record import Instance
 
@@ -90,6 +91,11 @@ def _manifests(files: Files, name: str, path: pathlib.Path) -> Iterator[str]:
                 continue
             if empty:
                 yield f"{files.blob(digest)} is empty (power loss or a full disk): push {name}@{digest} again, or remove {revision}"
+                continue
+            try:
+                files.manifest(name, digest)
+            except Refused as error:
+                yield str(error)
     for link in _empty(path / "_manifests" / "tags"):
         yield f"{link} is empty (power loss or a full disk): push that tag again, or remove its directory"
 

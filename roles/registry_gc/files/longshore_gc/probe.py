@@ -8,6 +8,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import pathlib
+import re
+import shutil
 import socket
 import ssl
 import time
@@ -20,6 +23,7 @@ from .record import Probe
 #: A repository for the upload that is begun, where there is none yet.
 REPOSITORY = "longshore/gc-probe"
 _TIMEOUT = 30.0
+_UUID = re.compile(r"[0-9a-f-]{36}")
 ANSWERS = (200, 401)
 
 
@@ -105,12 +109,21 @@ class Endpoint:
                 raise CollectError(f"{self} {said}, for {seconds:.0f} s now")
             time.sleep(0.02)
 
-    def begin_upload(self, repository: str) -> int:
-        """The status with which it answers the beginning of an upload; one that is accepted is ended at once."""
+    def begin_upload(self, repository: str, storage: pathlib.Path | None = None) -> int:
+        """The status with which it answers the beginning of an upload; one that is accepted is ended at once.
+
+        Distribution 2.8 leaves a directory of an upload that was ended. It is removed where ``storage``, the directory above
+        ``docker/registry/v2``, is at hand.
+        """
         answer = self.request("POST", f"/v2/{repository}/blobs/uploads/")
         if answer.status == 202:
             place = urllib.parse.urlsplit(answer.headers.get("location", ""))
-            self.request("DELETE", place.path + (f"?{place.query}" if place.query else ""))
+            ended = self.request("DELETE", place.path + (f"?{place.query}" if place.query else ""))
+            name = answer.headers.get("docker-upload-uuid", "")
+            if ended.status == 204 and storage is not None and _UUID.fullmatch(name):
+                path = storage / "docker/registry/v2/repositories" / repository / "_uploads" / name
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(path)
         return answer.status
 
     def __str__(self) -> str:

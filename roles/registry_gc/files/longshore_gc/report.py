@@ -74,9 +74,10 @@ class Report:
         self.blobs_of_unknown_size = len(found.blobs) - len(found.sizes)
         self.uploads, self.upload_bytes = len(found.uploads), sum(one.size for one in found.uploads)
 
-    def nothing_gone(self) -> None:
-        """From now on the counts are of what went."""
-        self.blobs = self.manifests = self.layer_links = self.uploads = self.upload_bytes = 0
+    def nothing_gone(self, uploads: int, upload_bytes: int) -> None:
+        """From now on the counts are of what went, which is these uploads so far."""
+        self.blobs = self.manifests = self.layer_links = 0
+        self.uploads, self.upload_bytes = uploads, upload_bytes
 
     def warn(self, *lines: str) -> None:
         """Add warnings, once each."""

@@ -90,6 +90,8 @@ class _Collection:
         self._twins = [one for one in family if one.readonly]
         self._switch = Switch([one for one in family if not one.readonly], settings, self._controls, progress.container)
         self._deleted = False
+        self._uploads = 0
+        self._upload_bytes = 0
 
     def run(self) -> None:
         """Everything from the first change to the last proof."""
@@ -101,8 +103,8 @@ class _Collection:
             self._report.read_only_proofs = self._switch.proofs
             self._progress.step("look")
             found, tags = look.closely(self._instance, self._settings, self._lock, self._report, self._progress.container)
-            # What is promised has not gone yet.
-            self._report.nothing_gone()
+            # What is promised has not gone yet, but for uploads on a full disk.
+            self._report.nothing_gone(self._uploads, self._upload_bytes)
             if not found.empty:
                 self._delete(found)
                 self._progress.step("verify")
@@ -178,8 +180,9 @@ class _Collection:
 
     def _remove_uploads(self, old: list[uploads.Upload]) -> None:
         say(f"removing {len(old)} abandoned uploads")
-        self._report.upload_bytes += uploads.remove(old)
-        self._report.uploads += len(old)
+        self._upload_bytes += uploads.remove(old)
+        self._uploads += len(old)
+        self._report.uploads, self._report.upload_bytes = self._uploads, self._upload_bytes
         self._report.changed = self._report.changed or bool(old)
 
     def _private(self, *, delete: bool) -> private.Serving:

@@ -200,7 +200,7 @@ def prove_back(switch: Switch, one: Switched, repository: str) -> str:
         return "it was not running, and is not"
     endpoint = switch.endpoint(one.instance)
     readonly = one.instance.proxy or one.touched.target == one.instance.readonly_config.name
-    status = endpoint.begin_upload(repository)
+    status = endpoint.begin_upload(repository, one.instance.root)
     if status == 202 and not readonly:
         return "an upload was accepted with 202, and ended"
     if status == 405 and readonly:
