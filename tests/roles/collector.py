@@ -35,9 +35,8 @@ def pullable(registry: ManagedRegistry, repository: str, content: images.Pushabl
         status, unused, body = registry.request("GET", f"/v2/{repository}/manifests/{name}", headers=ACCEPT)
         if (status, body) != (200, manifest.data):
             return False
-    return all(
-        registry.request("GET", f"/v2/{repository}/blobs/{blob.digest}")[::2] == (200, blob.data) for blob in content.blobs()
-    )
+    blobs = content.blobs()
+    return all(registry.request("GET", f"/v2/{repository}/blobs/{blob.digest}")[::2] == (200, blob.data) for blob in blobs)
 
 
 def stored(registry: ManagedRegistry, content: images.Pushable) -> int:

@@ -20,6 +20,7 @@ from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
 from ansible_collections.longshore.oci.tests.servers.process import run, working_directory
 
+
 @pytest.fixture
 def place() -> Iterator[pathlib.Path]:
     """A directory that the registry's user can reach."""

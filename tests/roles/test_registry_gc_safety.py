@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import pytest
 
 from ansible_collections.longshore.oci.tests.roles.collector import Collector, delete, pullable, stored, writable
 from ansible_collections.longshore.oci.tests.servers import images
-from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
+from ansible_collections.longshore.oci.tests.servers.managed import GID, UID, ManagedRegistry
 from ansible_collections.longshore.oci.tests.servers.process import (
     Child,
     ServerFailed,
@@ -119,15 +120,15 @@ def test_killed_at_any_time(place: pathlib.Path) -> None:
         fill(registry)
         collector = Collector(registry, uploads_age_hours=0)
         seen = set()
-        for number in range(12):
+        for number in range(7):
             images.push_blob(registry, "team/gone", images.noise(64, number))
-            for unused in range(20):
+            for unused in range(5):
                 registry.request("POST", "/v2/team/gone/blobs/uploads/", b"")
             with collector.running() as process:
                 # Into the read-only part, however long the look before it takes on this machine.
                 while not collector.pending and process.poll() is None:
                     time.sleep(0.001)
-                time.sleep(number * 0.04)
+                time.sleep(number * 0.07)
                 process.kill()
                 process.wait()
             seen.add(collector.step)
@@ -308,6 +309,7 @@ def test_a_proxy_is_stopped_as_it_writes_when_it_is_read(place: pathlib.Path) ->
             garbage = registry.blob_path(images.sha256(b"garbage"))
             garbage.parent.mkdir(parents=True)
             garbage.write_bytes(b"garbage")
+            shutil.chown(garbage.parent, UID, GID)
             report = Collector(registry).collect()
             assert report["blobs"] == 1 and "it is stopped" in report["read_only_proofs"]["main"]
             assert report["back_proofs"] == {"main": "it refuses uploads, as before"}
@@ -337,10 +339,11 @@ def test_peers_are_read_only_too_and_twins_go_on(place: pathlib.Path) -> None:
 def test_row_13_a_cache_in_redis_is_dropped(place: pathlib.Path) -> None:
     port = free_port()
     with contextlib.ExitStack() as stack:
-        redis = Child(["redis-server", "--port", str(port), "--save", "", "--requirepass", "secret", "--dir", str(place)], place, "redis")
+        command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", "secret", "--dir", str(place)]
+        redis = Child(command, place, "redis")
         stack.callback(redis.stop)
+        redis.wait_ready(lambda: "Ready to accept connections" in redis.output.read_text())
         cli = ["redis-cli", "-p", str(port), "-a", "secret", "--no-auth-warning"]
-        redis.wait_ready(lambda: run([*cli, "PING"]).strip() == b"PONG")
         config = {
             "storage": {"cache": {"blobdescriptor": "redis"}},
             "redis": {"addr": f"127.0.0.1:{port}", "password": "secret", "db": 2},
@@ -399,7 +402,7 @@ sys.exit(done.returncode)
 
 def test_on_3_the_layer_links_go_and_row_22_is_mended(place: pathlib.Path) -> None:
     (place / "third.py").write_text(_THIRD)
-    with ManagedRegistry(place, series="3", collector=[sys.executable, str(place / "third.py")]) as registry:
+    with ManagedRegistry(place, series="3", collector=["/usr/bin/python3", str(place / "third.py")]) as registry:
         fill(registry)
         empty = {"schemaVersion": 2, "mediaType": images.MEDIA_TYPES["oci"]["index"], "manifests": []}
         target, kind = "/v2/team/empty/manifests/1", {"Content-Type": str(empty["mediaType"])}
@@ -409,8 +412,8 @@ def test_on_3_the_layer_links_go_and_row_22_is_mended(place: pathlib.Path) -> No
         report = Collector(registry).collect()
         assert report["blobs"] == report["layer_links"] == 3 and any("has to be made first" in one for one in report["warnings"])
         assert layers.is_dir() and layers.stat().st_uid == 65534
-        assert registry.request("GET", target, headers={"Accept": str(empty["mediaType"])})[0] == 200 and well(registry)
-        assert not Collector(registry).collect()["changed"]
+        assert registry.request("GET", target, headers={"Accept": str(empty["mediaType"])})[0] == 200
+        assert not Collector(registry).collect()["changed"] and well(registry)
         link = registry.repository_directory("team/app") / "_layers" / KEPT.images[0].layers[0].digest.replace(":", "/") / "link"
         link.write_bytes(b"")
         assert f"{link} is empty" in Collector(registry).collect(code=3)["msg"]
@@ -419,7 +422,8 @@ def test_on_3_the_layer_links_go_and_row_22_is_mended(place: pathlib.Path) -> No
 _OVERLOOKS = '''"""A collector that overlooks the repository team/app."""
 import json, pathlib, subprocess, sys
 
-root = pathlib.Path(json.load(open(sys.argv[-1]))["storage"]["filesystem"]["rootdirectory"], "docker/registry/v2/repositories/team")
+root = pathlib.Path(json.load(open(sys.argv[-1]))["storage"]["filesystem"]["rootdirectory"], "docker/registry/v2/repositories")
+root = root / "team"
 (root / "app").rename(root.parent / "_hidden")
 done = subprocess.run(["docker-registry", *sys.argv[1:]])
 (root.parent / "_hidden").rename(root / "app")
@@ -429,7 +433,7 @@ sys.exit(done.returncode)
 
 def test_a_collector_that_overlooks_something_does_not_get_to_delete(place: pathlib.Path) -> None:
     (place / "overlooks.py").write_text(_OVERLOOKS)
-    with ManagedRegistry(place, collector=[sys.executable, str(place / "overlooks.py")]) as registry:
+    with ManagedRegistry(place, collector=["/usr/bin/python3", str(place / "overlooks.py")]) as registry:
         fill(registry)
         report = Collector(registry).collect(code=3)
         assert "that manifests of team/app need" in report["msg"] and not report["changed"]

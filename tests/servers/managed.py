@@ -32,7 +32,8 @@ hold() {{ if [ -e "flags/hold-$1" ]; then : >"flags/held-$1"; while [ -e "flags/
 stop() {{ if alive; then kill "$(cat pid)"; while alive; do sleep 0.01; done; fi; rm -f pid; }}
 start() {{
     if alive; then return; fi
-    setsid setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry serve config.yml >>out.log 2>>err.log </dev/null 9>&- &
+    set -- setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry serve config.yml
+    setsid "$@" >>out.log 2>>err.log </dev/null 9>&- &
     echo $! >pid
 }}
 hold "$1"
