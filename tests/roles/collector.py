@@ -56,7 +56,8 @@ class Collector:
         self.registry = registry
         self.state = registry.directory.parent / "gc-state"
         self.settings = registry.directory.parent / f"gc-{registry.name}.json"
-        self.settings.write_text(json.dumps({"record": str(registry.record), "state_directory": str(self.state), **settings}))
+        given = {"record": str(registry.record), "state_directory": str(self.state), **settings}
+        self.settings.write_text(json.dumps(given))
 
     @property
     def pending(self) -> list[pathlib.Path]:

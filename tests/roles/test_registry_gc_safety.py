@@ -88,7 +88,6 @@ def test_killed_at_a_step_and_repaired(place: pathlib.Path, step: str) -> None:
         assert "nothing to repair" in collector.repair()
         report = collector.collect()
         assert stored(registry, GONE) == 0 and not report["repaired"] and well(registry)
-        assert not list(registry.directory.glob(".gc-*"))
 
 
 def test_the_next_run_repairs_too_and_one_of_another_instance_as_well(place: pathlib.Path) -> None:
@@ -309,7 +308,8 @@ def test_a_proxy_is_stopped_as_it_writes_when_it_is_read(place: pathlib.Path) ->
             garbage = registry.blob_path(images.sha256(b"garbage"))
             garbage.parent.mkdir(parents=True)
             garbage.write_bytes(b"garbage")
-            shutil.chown(garbage.parent, UID, GID)
+            for path in (garbage.parent, garbage):
+                shutil.chown(path, UID, GID)
             report = Collector(registry).collect()
             assert report["blobs"] == 1 and "it is stopped" in report["read_only_proofs"]["main"]
             assert report["back_proofs"] == {"main": "it refuses uploads, as before"}
@@ -377,7 +377,7 @@ def test_without_a_service_manager_it_has_to_be_told_how(place: pathlib.Path) ->
         assert report["blobs"] == 3 and well(registry)
 
 
-_THIRD = '''"""What distribution 3.1.1 prints and does, with 2.8 inside: layer links go too, and a repository without _layers is an error."""
+_THIRD = '''"""What distribution 3.1.1 prints and does, with 2.8 inside: layer links go, no _layers is an error."""
 import json, pathlib, re, shutil, subprocess, sys
 
 dry = "--dry-run" in sys.argv
@@ -437,4 +437,4 @@ def test_a_collector_that_overlooks_something_does_not_get_to_delete(place: path
         fill(registry)
         report = Collector(registry).collect(code=3)
         assert "that manifests of team/app need" in report["msg"] and not report["changed"]
-        assert not (registry.flags / "swept").exists() and well(registry)
+        assert not (registry.flags / "swept").exists() and stored(registry, GONE) == 3 and well(registry)

@@ -45,7 +45,7 @@ def closely(
             raise Refused(checked.sentence)
         preflight.make_missing(instance, checked.missing_layers)
     with plan.looking(instance, settings, lock, announce) as (catalogue, collection):
-        found = plan.make(catalogue, collection, instance, settings)
+        found = plan.make(catalogue, collection, instance, settings, live=False)
         report.promise(found)
         plan.respect_rails(found, settings)
         if instance.root is None and settings.untagged:
@@ -63,7 +63,7 @@ def _once(instance: Instance, settings: Settings, lock: int | None, report: Repo
         if checked.problems:
             raise Refused(checked.sentence)
     with plan.looking(instance, settings, lock, announce) as (catalogue, collection):
-        found = plan.make(catalogue, collection, instance, settings)
+        found = plan.make(catalogue, collection, instance, settings, live=True)
     report.promise(found)
     plan.respect_rails(found, settings)
     return found

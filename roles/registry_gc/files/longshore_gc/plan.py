@@ -72,8 +72,11 @@ def reading(
         yield Remote(endpoint, revisions, sightings, time.time())
 
 
-def make(catalogue: Catalogue, collection: Collection, instance: Instance, settings: Settings) -> Plan:
-    """Put together what would go; `Refused` if a manifest that stays needs it."""
+def make(catalogue: Catalogue, collection: Collection, instance: Instance, settings: Settings, *, live: bool) -> Plan:
+    """Put together what would go; `Refused` if a manifest that stays needs it.
+
+    While the registry is ``live``, that is no error but a push that ended after the collector had looked.
+    """
     repositories = catalogue.repositories()
     gone = []
     if settings.untagged:
@@ -89,6 +92,9 @@ def make(catalogue: Catalogue, collection: Collection, instance: Instance, setti
     if instance.root is not None:
         # What a manifest names need not be there.
         blobs = frozenset(sizes)
+    if live:
+        blobs -= {blob for one in kept for blob in needed_blobs(catalogue, one, one.revisions)}
+        sizes = {digest: size for digest, size in sizes.items() if digest in blobs}
     _refuse_needed(catalogue, kept, blobs)
     return Plan(
         repositories,

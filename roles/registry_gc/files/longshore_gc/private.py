@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A private registry: the same storage behind 127.0.0.1, with no users, no cache, no notifications, for one purpose."""
+"""A private registry: the same storage behind 127.0.0.1, with no users, no cache, no notifications, for one purpose.
+
+It reads the instance's own configuration, with what is private about it laid over by variables of the environment.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import pathlib
 import secrets
 import socket
@@ -21,9 +22,19 @@ from .errors import CollectError
 from .probe import Endpoint
 from .record import Instance, Probe
 
-_PREFIX = ".gc-"
-#: The parameters of S3 that a record calls otherwise than distribution does.
-_NAMES = {"path": "rootdirectory", "root": "rootdirectory", "endpoint": "regionendpoint"}
+# Whole sections, since single keys below some of them are not heeded (storage.maintenance) or add to what is there.
+_PRIVATE = {
+    "REGISTRY_AUTH": "none",
+    "REGISTRY_HEALTH": "{}",
+    "REGISTRY_HTTP_DEBUG": "{}",
+    "REGISTRY_HTTP_NET": "tcp",
+    "REGISTRY_HTTP_TLS": "{}",
+    "REGISTRY_LOG_LEVEL": "error",
+    "REGISTRY_NOTIFICATIONS": "{}",
+    "REGISTRY_PROXY": "{}",
+    "REGISTRY_STORAGE_CACHE": "{}",
+    "REGISTRY_STORAGE_REDIRECT": "{disable: true}",
+}
 
 #: Told how to remove a container before it is started.
 Announce = Callable[[tuple[str, ...]], None]
@@ -32,88 +43,30 @@ Serving = contextlib.AbstractContextManager[Endpoint]
 
 @contextlib.contextmanager
 def serving(instance: Instance, lock: int | None, announce: Announce, *, delete: bool, seconds: float) -> Iterator[Endpoint]:
-    """A registry over the instance's storage that deletes if ``delete`` and else is read-only."""
-    config = configuration(instance, delete)
-
-    def write(port: int) -> pathlib.Path:
-        config["http"]["addr"] = f"127.0.0.1:{port}"
-        handle, name = tempfile.mkstemp(dir=instance.config.parent, prefix=_PREFIX, suffix=".yml")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(config, stream)
-            if os.geteuid() == 0:
-                os.fchown(stream.fileno(), instance.uid, instance.gid)
-        return pathlib.Path(name)
-
-    port = _free_port()
-    path = write(port)
-    try:
-        with _running(instance, path, port, lock, announce, {}, seconds) as endpoint:
-            yield endpoint
-    finally:
-        path.unlink()
-
-
-@contextlib.contextmanager
-def trial(instance: Instance, lock: int | None, announce: Announce, seconds: float) -> Iterator[Endpoint]:
-    """The instance's own read-only configuration on 127.0.0.1, without its users and its certificate."""
-    port = _free_port()
-    further = {
-        "REGISTRY_HTTP_ADDR": f"127.0.0.1:{port}",
-        "REGISTRY_HTTP_NET": "tcp",
-        "REGISTRY_HTTP_TLS": "{}",
-        "REGISTRY_HTTP_DEBUG_ADDR": "",
-        "REGISTRY_AUTH": "none",
-        "REGISTRY_NOTIFICATIONS": "{}",
-    }
-    with _running(instance, instance.readonly_config, port, lock, announce, further, seconds) as endpoint:
+    """The instance's own configuration on 127.0.0.1: the one that takes writes, with deletes, or else the read-only one."""
+    further = {"REGISTRY_STORAGE_DELETE": "{enabled: true}"} if delete else {}
+    config = instance.readwrite if delete else instance.readonly_config
+    with _running(instance, config, lock, announce, further, seconds) as endpoint:
         yield endpoint
-
-
-def sweep_leftovers(instance: Instance) -> None:
-    """Remove configurations that a killed run has left."""
-    for path in instance.config.parent.glob(f"{_PREFIX}*.yml"):
-        path.unlink()
-
-
-def configuration(instance: Instance, delete: bool) -> dict[str, Any]:
-    """The configuration as far as it does not depend on the port. It holds no secret: those are in the environment."""
-    given = {name: value for name, value in instance.storage.items() if name != "driver" and value is not None}
-    parameters = {_NAMES.get(name, name): value for name, value in given.items()}
-    if instance.storage["driver"] == "s3" and instance.third and "regionendpoint" in parameters:
-        # 2.8 does so for every endpoint.
-        parameters.setdefault("forcepathstyle", True)
-    return {
-        "version": "0.1",
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {
-            instance.storage["driver"]: parameters,
-            "delete": {"enabled": delete},
-            "redirect": {"disable": True},
-            "maintenance": {
-                "readonly": {"enabled": not delete},
-                "uploadpurging": {"enabled": False, "age": "168h", "interval": "24h", "dryrun": False},
-            },
-        },
-        "http": {"secret": secrets.token_hex(16)},
-    }
 
 
 @contextlib.contextmanager
 def _running(
     instance: Instance,
     config: pathlib.Path,
-    port: int,
     lock: int | None,
     announce: Announce,
     further: Mapping[str, str],
     seconds: float,
 ) -> Iterator[Endpoint]:
-    command, removal = _command(instance, config, further)
+    port = _free_port()
+    variables = {**_PRIVATE, "REGISTRY_HTTP_ADDR": f"127.0.0.1:{port}", **further}
+    command, removal = _command(instance, config, variables)
     if removal:
         announce(removal)
     endpoint = Endpoint(Probe("127.0.0.1", port, False, None, None))
     with tempfile.TemporaryFile() as log:
-        child = commands.start(instance, command, lock, log, {} if instance.in_container else further)
+        child = commands.start(instance, command, lock, log, {} if instance.in_container else variables)
         try:
             _wait(child, endpoint, log, seconds)
             yield endpoint

@@ -48,8 +48,6 @@ def undo(settings: Settings, file: StateFile) -> None:
     deleted = state.step in _DELETING
     instance = record.load(settings.record)
     family = [instance, *record.siblings(instance)]
-    for one in family:
-        private.sweep_leftovers(one)
     twins = [one for one in family if one.readonly and deleted and one.cache.get("kind") != "none" and controls.active(one)]
     bring_back(switched, controls, settings.start_timeout_seconds, deleted, twins)
     file.remove()

@@ -129,7 +129,8 @@ class Switch:
         The process that served before has gone, and whichever serves now has read ``config``, which is the read-only
         configuration; and that configuration, without its users on 127.0.0.1, refuses an upload.
         """
-        with private.trial(instance, lock, self._announce, self._settings.start_timeout_seconds) as trial:
+        seconds = self._settings.start_timeout_seconds
+        with private.serving(instance, lock, self._announce, delete=False, seconds=seconds) as trial:
             status = trial.begin_upload(REPOSITORY)
         if status != 405:
             raise NotReadOnly(f"{instance.readonly_config} does not make a registry read-only: it answers an upload with {status}")
