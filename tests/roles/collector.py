@@ -89,7 +89,8 @@ class Collector:
 
     def repair(self, code: int = 0) -> str:
         """Repair; what it said."""
-        done = subprocess.run([sys.executable, *self.command("repair")], capture_output=True, timeout=120, check=False, env=_environment())
+        command = [sys.executable, *self.command("repair")]
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=_environment())
         assert done.returncode == code, done.stderr.decode()
         return done.stderr.decode()
 
