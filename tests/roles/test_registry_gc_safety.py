@@ -308,7 +308,7 @@ def test_a_proxy_is_stopped_as_it_writes_when_it_is_read(place: pathlib.Path) ->
             garbage = registry.blob_path(images.sha256(b"garbage"))
             garbage.parent.mkdir(parents=True)
             garbage.write_bytes(b"garbage")
-            for path in (garbage.parent, garbage):
+            for path in (garbage.parents[1], garbage.parent, garbage):
                 shutil.chown(path, UID, GID)
             report = Collector(registry).collect()
             assert report["blobs"] == 1 and "it is stopped" in report["read_only_proofs"]["main"]
