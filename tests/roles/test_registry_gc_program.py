@@ -252,6 +252,10 @@ def test_row_21_a_registry_that_holds_nothing_is_no_error(registry: ManagedRegis
     for option in ((), ("--dry-run",)):
         report = Collector(registry).collect(*option)
         assert not report["changed"] and report["msg"] == "the registry is empty"
+    # Nor is one in which an upload was begun, and nothing more.
+    assert registry.request("POST", "/v2/team/app/blobs/uploads/", b"")[0] == 202
+    for option in ((), ("--dry-run",)):
+        assert Collector(registry).collect(*option)["msg"] == "the registry is empty"
     (registry.storage / ".longshore-storage").unlink()
     assert "mount the storage" in Collector(registry).collect(code=3)["msg"]
 

@@ -32,6 +32,7 @@ from ansible_collections.longshore.oci.tests.servers.process import (
     wait_until,
     working_directory,
 )
+from ansible_collections.longshore.oci.tests.servers.storage import Moto
 
 KEPT = images.sample(seed=1)
 GONE = images.sample(["linux/amd64"], seed=2)
@@ -438,3 +439,36 @@ def test_a_collector_that_overlooks_something_does_not_get_to_delete(place: path
         report = Collector(registry).collect(code=3)
         assert "that manifests of team/app need" in report["msg"] and not report["changed"]
         assert not (registry.flags / "swept").exists() and stored(registry, GONE) == 3 and well(registry)
+
+
+def test_in_s3_through_the_registry_itself(place: pathlib.Path) -> None:
+    with Moto() as moto:
+        moto.client().create_bucket(Bucket="images")
+        s3 = {"bucket": "images", "region": "us-east-1", "regionendpoint": moto.url, "rootdirectory": "/registry"}
+        secrets = {
+            "REGISTRY_STORAGE_S3_ACCESSKEY": moto.environment["AWS_ACCESS_KEY_ID"],
+            "REGISTRY_STORAGE_S3_SECRETKEY": moto.environment["AWS_SECRET_ACCESS_KEY"],
+        }
+        with ManagedRegistry(place, s3=s3, secrets=secrets, users={"gc": "secret"}) as registry:
+            word = basic("gc", "secret")
+            assert Collector(registry).collect()["msg"] == "the registry is empty"
+            images.push(registry, "team/app", KEPT, ["1"], authorization=word)
+            images.push(registry, "team/app", GONE, [], authorization=word)
+            user = {"username": "gc", "password": "secret", "untagged": True}
+            said = Collector(registry, **user, untagged_age_hours=0).collect("--dry-run")
+            assert said["untagged"] == [f"team/app@{GONE.digest}"] and said["blobs"] == 4
+            # Nobody tells when it came, so it has to be seen for a while.
+            aged = Collector(registry, **user, untagged_age_hours=1)
+            assert not aged.collect()["changed"]
+            (sightings,) = aged.state.glob("*.seen.json")
+            assert list(json.loads(sightings.read_bytes())) == [f"team/app@{GONE.digest}"]
+            assert not aged.collect()["changed"]
+            sightings.write_text(json.dumps({f"team/app@{GONE.digest}": time.time() - 3601}))
+            report = aged.collect()
+            size = sum(len(blob.data) for blob in (*GONE.blobs(), *GONE.manifests()))
+            assert report["bytes_freed"] == said["bytes_promised"] <= size and report["tags_verified"] == 1
+            assert report["blobs"] == 4 and any("not in the file system" in one for one in report["warnings"])
+            objects = [one["Key"] for one in moto.client().list_objects_v2(Bucket="images")["Contents"]]
+            left = {key.split("/")[-2] for key in objects if "/blobs/sha256/" in key}
+            assert left == {blob.digest.split(":")[1] for blob in (*KEPT.blobs(), *KEPT.manifests())}
+            assert not Collector(registry, **user, untagged_age_hours=0).collect()["changed"]

@@ -33,6 +33,7 @@ stop() {{ if alive; then kill "$(cat pid)"; while alive; do sleep 0.01; done; fi
 start() {{
     if alive; then return; fi
     set -- setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry serve config.yml
+    set -- env -i PATH="$PATH" $(cat secrets.env) "$@"
     setsid "$@" >>out.log 2>>err.log </dev/null 9>&- &
     echo $! >pid
 }}
@@ -68,7 +69,8 @@ class ManagedRegistry(Registry):
         place: The directory of all instances: each has its own in it.
         series: What the record calls the version.
         collector: What to run instead of ``docker-registry`` for ``garbage-collect``.
-        storage: A storage directory to serve, such as another registry's.
+        s3: Parameters of a storage in S3, instead of the file system.
+        secrets: Variables for secrets.env.
         record: Further fields of the record.
         further: As for `Registry`.
     """
@@ -80,6 +82,8 @@ class ManagedRegistry(Registry):
         *,
         series: str = "2.8",
         collector: Sequence[str] = ("docker-registry",),
+        s3: dict[str, Any] | None = None,
+        secrets: dict[str, str] | None = None,
         record: dict[str, Any] | None = None,
         **further: Any,
     ) -> None:
@@ -88,6 +92,8 @@ class ManagedRegistry(Registry):
         self._place = place
         self._series = series
         self._collector = tuple(collector)
+        self._s3 = s3
+        self._secrets = {"REGISTRY_HTTP_SECRET": "secret", **(secrets or {})}
         self._record = record or {}
 
     @property
@@ -183,7 +189,7 @@ class ManagedRegistry(Registry):
         for name, text in (("control", _CONTROL), ("binary", _BINARY)):
             (self.directory / name).write_text(text.format(**words))
             (self.directory / name).chmod(0o755)
-        (self.directory / "secrets.env").write_text("REGISTRY_HTTP_SECRET=secret\n")
+        (self.directory / "secrets.env").write_text("".join(f"{key}={value}\n" for key, value in self._secrets.items()))
         readwrite = json.loads(self._path.read_bytes())
         readonly = copy.deepcopy(readwrite)
         readonly["storage"]["maintenance"]["readonly"]["enabled"] = True
@@ -218,7 +224,7 @@ class ManagedRegistry(Registry):
             "group": "nogroup",
             "uid": UID,
             "gid": GID,
-            "storage": {"driver": "filesystem", "path": str(self.storage)},
+            "storage": {"driver": "filesystem", "path": str(self.storage)} if self._s3 is None else {"driver": "s3", **self._s3},
             "cache": {"kind": "none"},
             "htpasswd": str(self.directory / "htpasswd") if self.users else None,
             "command": [str(self.directory / "binary")],
@@ -226,13 +232,16 @@ class ManagedRegistry(Registry):
             "control": {action: [str(self.directory / "control"), action] for action in ("start", "stop", "restart", "active")},
             "peers": [],
             "lock": str(self._place / f"longshore-registry-{identity}.lock"),
-            "sentinel": str(self.storage / ".longshore-storage"),
+            "sentinel": str(self.storage / ".longshore-storage") if self._s3 is None else None,
         }
 
     def _configuration(self, pair: KeyPair | None) -> dict[str, Any]:
         config = super()._configuration(pair)
         config["storage"]["maintenance"]["readonly"]["enabled"] = False
         config["http"]["draintimeout"] = "30s"
+        if self._s3 is not None:
+            del config["storage"]["filesystem"]
+            config["storage"]["s3"] = self._s3
         for path in (self.directory / "htpasswd", pair.key if pair is not None else self.directory / "htpasswd"):
             if path.exists():
                 path.chmod(0o644)

@@ -35,6 +35,10 @@ class Refused(CollectError):
     code = REFUSED
 
 
+class Empty(CollectError):
+    """There is nothing that could be collected from: no error for the user."""
+
+
 class RailHit(CollectError):
     """More would go than the guard rails allow; nothing was deleted."""
 

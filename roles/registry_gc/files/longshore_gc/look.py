@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from . import plan, preflight, private, seen, verify
-from .errors import CollectError, RailHit, Refused
+from .errors import CollectError, Empty, RailHit, Refused
 from .files import Files
 from .plan import Plan
 from .record import Instance
@@ -28,7 +28,7 @@ def live(instance: Instance, settings: Settings, lock: int | None, report: Repor
     for dummy in range(_LOOKS - 1):
         try:
             return _once(instance, settings, lock, report, announce)
-        except RailHit:
+        except (RailHit, Empty):
             raise
         except CollectError:
             time.sleep(_PAUSE_SECONDS)
@@ -48,8 +48,6 @@ def closely(
         found = plan.make(catalogue, collection, instance, settings, live=False)
         report.promise(found)
         plan.respect_rails(found, settings)
-        if instance.root is None and settings.untagged:
-            seen.update(settings, instance, catalogue)
         tags = verify.completeness(catalogue, found.repositories, verify.choose(found.repositories, settings.verify_tags))
     report.tags_incomplete_before = [f"{repository}:{tag}" for (repository, tag), whole in tags.items() if not whole]
     return found, tags
@@ -64,6 +62,8 @@ def _once(instance: Instance, settings: Settings, lock: int | None, report: Repo
             raise Refused(checked.sentence)
     with plan.looking(instance, settings, lock, announce) as (catalogue, collection):
         found = plan.make(catalogue, collection, instance, settings, live=True)
+        if lock is not None and settings.untagged and instance.root is None:
+            seen.update(settings, instance, catalogue)
     report.promise(found)
     plan.respect_rails(found, settings)
     return found

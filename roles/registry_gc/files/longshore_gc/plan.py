@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from . import commands, private, seen, untagged, uploads
 from .catalogue import Catalogue, Repository
-from .errors import RailHit, Refused
+from .errors import CollectError, Empty, RailHit, Refused
 from .files import Files
 from .output import Collection, parse
 from .reach import needed_blobs
@@ -21,6 +22,8 @@ from .remote import Remote
 from .settings import Settings
 from .untagged import Candidate
 from .uploads import Upload
+
+_NOTHING = re.compile(r"Path not found: \S*/docker/registry/v2/(repositories|blobs)$")
 
 
 class Plan(NamedTuple):
@@ -109,8 +112,13 @@ def make(catalogue: Catalogue, collection: Collection, instance: Instance, setti
 
 
 def dry_run(instance: Instance, lock: int | None) -> Collection:
-    """What ``garbage-collect`` would delete now."""
-    return commands.run(instance, ["garbage-collect", "--dry-run", str(instance.readwrite)], lock, parse)
+    """What ``garbage-collect`` would delete now; `Empty` if there is no repository or no blob, which it takes for an error."""
+    try:
+        return commands.run(instance, ["garbage-collect", "--dry-run", str(instance.readwrite)], lock, parse)
+    except CollectError as error:
+        if _NOTHING.search(str(error)):
+            raise Empty("the registry is empty") from error
+        raise
 
 
 def sweep(instance: Instance, lock: int) -> Collection:

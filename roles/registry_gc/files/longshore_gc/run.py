@@ -10,7 +10,7 @@ import time
 
 from . import cache, lock, look, plan, private, record, repair, signals, untagged, uploads, verify
 from .control import Controls
-from .errors import Broken, CollectError, RailHit, Refused, UsageError
+from .errors import Broken, CollectError, Empty, RailHit, Refused, UsageError
 from .files import Files
 from .log import say
 from .plan import Plan
@@ -42,6 +42,9 @@ def collect(settings: Settings, report: Report) -> None:
         cache.check(family)
         try:
             found = look.live(instance, settings, handle, report, progress.container)
+        except Empty as error:
+            report.msg = str(error)
+            return
         except (Refused, RailHit, UsageError):
             raise
         except CollectError as error:
@@ -66,7 +69,11 @@ def rehearse(settings: Settings, report: Report) -> None:
         controls = Controls(settings)
         for one in (instance, *record.siblings(instance)):
             controls.of(one)
-        found = look.live(instance, settings, None, report, _announce_nothing)
+        try:
+            found = look.live(instance, settings, None, report, _announce_nothing)
+        except Empty as error:
+            report.msg = str(error)
+            return
     report.changed = not found.empty
     report.warn("looked at while the registry takes pushes: the collection itself may find less, or more")
     report.msg = "something would go" if report.changed else "nothing to collect"
