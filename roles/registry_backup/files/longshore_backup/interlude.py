@@ -59,7 +59,9 @@ class Interlude:
         """The instance and others on the same storage do not run meanwhile. The lock has to be held."""
         running = [one for one in record.on_one_storage(instance) if service.runs(one)]
         begun = time.monotonic()
-        self._note({"stopped": [one.path for one in running], **note})
+        # A note that is still there tells what did not start again, and is to.
+        down = (self.read() or {}).get("stopped", [])
+        self._note({"stopped": sorted({*down, *(one.path for one in running)}), **note})
         try:
             for one in running:
                 service.control(one, "stop")
