@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    registry sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
+    registry roles sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
     unit unit-old unit-new units-2.16 units-2.18 units-2.20
     docs ansible-lint importer demo bench-smoke
 )
@@ -23,6 +23,7 @@ declare -A ABOUT=(
     [types]="mypy --strict over module_utils and the test servers"
     [changelog]="antsibull-changelog lint"
     [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
+    [roles]="tests/roles: the roles on systemd machines of Debian 12, Debian 13 and Ubuntu 24.04"
     [sanity-2.16]="ansible-test sanity, core 2.16, no ignores"
     [sanity-2.18]="ansible-test sanity, core 2.18, no ignores"
     [sanity-2.20]="ansible-test sanity, core 2.20, no ignores"
@@ -123,6 +124,15 @@ part_registry() {
     LONGSHORE_ANSIBLE=$(core_venv 2.16)/bin:$(core_venv 2.21)/bin
     export LONGSHORE_ANSIBLE
     run_pytest "$venv" "$tree" tests/interop
+}
+
+part_roles() {
+    local venv tree
+    venv=$(need_venv roles "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/roles.txt")
+    tree=$(export_tree "$1")
+    # The images of the machines are kept there.
+    export LONGSHORE_WORK=$WORK
+    run_pytest "$venv" "$tree" tests/roles
 }
 
 # One Python a core: Ansible's controller code is what differs between cores, and

@@ -11,6 +11,7 @@ free ports, lives in a directory that the caller gives or that is removed at the
 * `tokens.TokenServer`: the token server that such a registry sends its clients to;
 * `engines.Dockerd` and `engines.Podman`: a Docker daemon and a podman storage of their own;
 * `images`: small images made of bytes, the same bytes every time; `runnable`: one that starts;
+* `machines.Machines`: whole systems with systemd, reached by Ansible, each with an address of its own;
 * `skopeo.Skopeo`: the reference client, to compare with.
 
 ``python -m tests.servers start|stop`` runs them in the background, for playbooks and shell scripts.

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 
 from . import images
-from .process import ServerFailed, run
+from .debian import download
+from .process import run
 
 GREETING = "hello from longshore"
 _APPLETS = ("cat", "echo", "ls", "sh", "sleep", "uname")
-_SOURCES = pathlib.Path("/etc/apt/sources.list.d/debian.sources")
-_SOURCE_LIST = pathlib.Path("/etc/apt/sources.list")
 
 
 def busybox(architecture: str, cache: str | os.PathLike[str]) -> bytes:
@@ -31,7 +29,7 @@ def busybox(architecture: str, cache: str | os.PathLike[str]) -> bytes:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent, prefix="busybox-") as name:
             folder = pathlib.Path(name)
-            package = _download("busybox-static", architecture, folder)
+            package = download("busybox-static", folder, architecture=architecture)
             run(["dpkg-deb", "--extract", str(package), str(folder / "content")])
             found = folder / "content" / "bin" / "busybox"
             if not found.exists():
@@ -61,34 +59,3 @@ def runnable(
         platform = f"linux/{architecture}/v8" if architecture == "arm64" else f"linux/{architecture}"
         built.append(images.image(platform, [tools, text], kind=kind, config=config))
     return built[0] if len(built) == 1 else images.index(built, kind=kind)
-
-
-def _download(package: str, architecture: str, folder: pathlib.Path) -> pathlib.Path:
-    """Fetch a package of any architecture, verified by apt as every package is."""
-    state, cache, parts = folder / "state", folder / "cache", folder / "parts"
-    for directory in (state / "lists" / "partial", cache / "archives" / "partial", parts):
-        directory.mkdir(parents=True)
-    (folder / "status").touch()
-    # Debian's own archive alone: others need not have the architecture.
-    if _SOURCES.exists():
-        shutil.copy(_SOURCES, parts)
-    elif _SOURCE_LIST.exists():
-        shutil.copy(_SOURCE_LIST, parts / "debian.list")
-    else:
-        raise ServerFailed(f"neither {_SOURCES} nor {_SOURCE_LIST} says where Debian's archive is")
-    options = {
-        "Dir::State": state,
-        "Dir::State::status": folder / "status",
-        "Dir::Cache": cache,
-        "Dir::Etc::SourceList": "/dev/null",
-        "Dir::Etc::SourceParts": parts,
-        "APT::Architecture": architecture,
-        "APT::Architectures": architecture,
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    config = folder / "apt.conf"
-    config.write_text("".join(f'{key} "{value}";\n' for key, value in options.items()), encoding="utf-8")
-    run(["apt-get", "--config-file", str(config), "-q", "update"], timeout=300)
-    run(["env", "-C", str(folder), "apt-get", "--config-file", str(config), "-q", "download", package], timeout=300)
-    return next(folder.glob(f"{package}_*.deb"))

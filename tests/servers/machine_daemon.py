@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Docker daemon that runs machines, next to any other, and the network that they share.
+
+Machines reach each other by name, the host reaches them by address, and they reach the outside through three rules of the
+host's packet filter, which are taken away again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+from .process import Child, ServerFailed, run, working_directory
+
+NETWORK = "machines"
+# 10.213.N.0/24, the first that nobody here uses.
+_PREFIX = "10.213"
+_STOP_SECONDS = 60.0
+
+
+class MachineDaemon:
+    """A Docker daemon with a bridge of its own. Needs root.
+
+    Args:
+        directory: Where its data, socket and log are; by default a temporary one. Keep it short: a socket's path has
+            107 bytes at most.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._given_directory = directory
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> MachineDaemon:
+        with contextlib.ExitStack() as stack:
+            self.directory = stack.enter_context(working_directory(self._given_directory, "machines"))
+            stack.callback(self._clear)
+            # fmt: off
+            command = [
+                # The daemon, and with it its machines, ends with the process that started it, however that ends.
+                "setpriv", "--pdeathsig", "TERM",
+                "dockerd", "--host", self.host, "--data-root", str(self.directory / "data"),
+                "--exec-root", str(self.directory / "exec"), "--pidfile", str(self.directory / "dockerd.pid"),
+                "--iptables=false", "--ip6tables=false", "--bridge=none",
+            ]
+            # fmt: on
+            environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
+            child = Child(command, self.directory, "dockerd", environment)
+            stack.callback(child.stop)
+            child.wait_ready(self._answers)
+            stack.callback(self._remove_machines)
+            self._make_network(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    @property
+    def host(self) -> str:
+        """What to put into ``DOCKER_HOST``."""
+        return f"unix://{self.directory / 'docker.sock'}"
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of ``docker ARGUMENTS`` against this daemon."""
+        return ["docker", "--host", self.host, *arguments]
+
+    def run(self, *arguments: str, timeout: float = 120.0) -> str:
+        """``docker ARGUMENTS`` against this daemon: its output without the last newline."""
+        return run(self.command(*arguments), timeout=timeout).decode().rstrip("\n")
+
+    def has_image(self, name: str) -> bool:
+        """Whether an image of this name has been imported."""
+        return bool(self.run("image", "ls", "--quiet", name))
+
+    def _make_network(self, stack: contextlib.ExitStack) -> None:
+        for number in range(1, 255):
+            bridge = f"longshore{number}"
+            # Making the bridge is what takes the number: it can be done once.
+            done = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, check=False)
+            if done.returncode:
+                continue
+            stack.callback(run, ["ip", "link", "del", bridge])
+            break
+        else:
+            raise ServerFailed(f"no number for a bridge is free: {done.stderr.decode(errors='replace').strip()}")
+        self.prefix = f"{_PREFIX}.{number}"
+        subnet = f"{self.prefix}.0/24"
+        # fmt: off
+        self.run(
+            "network", "create", "--subnet", subnet, "--gateway", f"{self.prefix}.1",
+            "--opt", f"com.docker.network.bridge.name={bridge}", NETWORK,
+        )
+        for rule in (
+            ["--table", "nat", "{}", "POSTROUTING", "--source", subnet, "!", "--out-interface", bridge, "--jump", "MASQUERADE"],
+            ["{}", "FORWARD", "--in-interface", bridge, "--jump", "ACCEPT"],
+            ["{}", "FORWARD", "--out-interface", bridge, "--jump", "ACCEPT"],
+        ):
+            run(["iptables", "--wait", *(word.format("--append") for word in rule)])
+            stack.callback(run, ["iptables", "--wait", *(word.format("--delete") for word in rule)])
+        # fmt: on
+
+    def _remove_machines(self) -> None:
+        machines = self.run("ps", "--all", "--quiet").split()
+        if machines:
+            self.run("rm", "--force", "--volumes", *machines, timeout=_STOP_SECONDS)
+        self.run("network", "rm", NETWORK)
+
+    def _clear(self) -> None:
+        """Unmount what is left, so that the directory can be removed, and remove the systems in it."""
+        mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        for place in reversed([line.split()[1] for line in mounts]):
+            if place.startswith(f"{self.directory}/"):
+                run(["umount", "--lazy", place])
+        for name in ("data", "exec"):
+            shutil.rmtree(self.directory / name, ignore_errors=name == "exec")
+
+    def _answers(self) -> bool:
+        command = self.command("version", "--format", "{{.Server.Version}}")
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
