@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ def _create(options: argparse.Namespace, found: Record, destination: Destination
         wait=options.wait,
         readonly=options.readonly,
         config_only=options.config_only,
-        further=options.further,
+        further=[*options.further, *filter(os.path.isdir, [options.authority or ""])],
     )
     return verb.plan() if options.check else verb.run()
 
@@ -131,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--readonly", action="store_true", help="refuse pushes while tags and links are copied")
     create.add_argument("--config-only", action="store_true", help="configuration, users and certificates alone")
     create.add_argument("--further", action="append", default=[], help="another file or directory to keep")
+    create.add_argument("--authority", help="the directory of the own authority, kept if it is there")
     create.add_argument("--report", help="a file for the result")
     create.add_argument("--textfile", help="a file for node_exporter")
     restore = verbs.add_parser("restore", parents=[common], help="put a backup back")
