@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -15,10 +13,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.longshore.oci.tests.servers.process import ServerFailed, free_port, wait_until
+from ansible_collections.longshore.oci.tests.roles.far_registry import FarRegistry
+from ansible_collections.longshore.oci.tests.servers.process import ServerFailed, free_port
 
 ROOT = pathlib.Path(os.path.abspath(__file__)).parents[2]
 PROGRAMS = ROOT / "roles" / "registry_backup" / "files"
@@ -52,7 +51,7 @@ esac
 """
 
 
-class Instance:
+class Instance(FarRegistry):
     """One instance: its directory, its storage, its record, and a registry behind it once it is started."""
 
     def __init__(self, directory: pathlib.Path, name: str = "main", storage: pathlib.Path | None = None, **record: Any) -> None:
@@ -62,9 +61,8 @@ class Instance:
         self.calls = self.directory / "calls"
         for path in (self.directory, self.home / "auth", self.home / "tls", self.storage):
             path.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        super().__init__("127.0.0.1", free_port())
         self.host = f"127.0.0.1:{self.port}"
-        self.url = f"http://{self.host}"
         (self.storage / ".longshore-storage").touch()
         for kind in ("readwrite", "readonly"):
             (self.home / f"{kind}.yml").write_text(json.dumps(self._configuration(kind == "readonly")))
@@ -125,30 +123,11 @@ class Instance:
     def start(self) -> None:
         """Start it and wait until it answers."""
         subprocess.run([self.control, "start"], check=True)
-        wait_until(self.answers, "the registry")
+        self.wait()
 
     def stop(self) -> None:
         """Stop it, if it runs."""
         subprocess.run([self.control, "stop"], check=True)
-
-    def answers(self) -> bool:
-        """Whether the registry answers."""
-        try:
-            return self.request("GET", "/v2/")[0] == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def request(
-        self, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """One HTTP exchange: the status, the header fields in lower case, the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, target, body=body, headers=dict(headers or {}))
-            response = connection.getresponse()
-            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-        finally:
-            connection.close()
 
     def _configuration(self, readonly: bool) -> dict[str, Any]:
         purging = {"enabled": False, "age": "168h", "interval": "24h", "dryrun": False}
@@ -240,45 +219,3 @@ class Program:
     def leftovers(self) -> list[str]:
         """What is there that is no complete backup."""
         return sorted(path.name for path in self.backups.iterdir() if "." in path.name and path.name != ".lock")
-
-
-def pull(instance: Instance, repository: str, reference: str) -> None:
-    """Fetch everything below a reference, and compare every byte with its digest. Raises AssertionError."""
-    status, fields, data = instance.request("GET", f"/v2/{repository}/manifests/{reference}", headers=_ACCEPT)
-    assert status == 200, f"{repository}:{reference} {status} {data[:200]!r}"
-    assert fields["docker-content-digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
-    document = json.loads(data)
-    for child in document.get("manifests", []):
-        pull(instance, repository, child["digest"])
-    for one in [document["config"], *document["layers"]] if "config" in document else []:
-        status, fields, blob = instance.request("GET", f"/v2/{repository}/blobs/{one['digest']}")
-        assert (status, len(blob)) == (200, one["size"]), f"{repository}:{reference} {one['digest']} {status}"
-        assert f"sha256:{hashlib.sha256(blob).hexdigest()}" == one["digest"]
-
-
-_ACCEPT = {
-    "Accept": ", ".join(
-        f"application/vnd.{kind}"
-        for kind in (
-            "oci.image.index.v1+json",
-            "oci.image.manifest.v1+json",
-            "docker.distribution.manifest.list.v2+json",
-            "docker.distribution.manifest.v2+json",
-        )
-    )
-}
-
-
-def tags(instance: Instance) -> dict[str, list[str]]:
-    """Every repository and its tags."""
-    names = json.loads(instance.request("GET", "/v2/_catalog?n=1000")[2])["repositories"]
-    lists = {name: json.loads(instance.request("GET", f"/v2/{name}/tags/list")[2]) for name in names}
-    return {name: sorted(row.get("tags") or []) for name, row in lists.items()}
-
-
-def pull_everything(instance: Instance) -> int:
-    """`pull` every tag; returns how many there are."""
-    found = [(name, tag) for name, row in tags(instance).items() for tag in row]
-    for name, tag in found:
-        pull(instance, name, tag)
-    return len(found)

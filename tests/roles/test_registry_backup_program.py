@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.roles.backup_service import Instance, Program, pull, pull_everything, tags
+from ansible_collections.longshore.oci.tests.roles.backup_service import Instance, Program
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.process import Child, free_port, run, wait_until
 
@@ -30,7 +30,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, dict
     directory = tmp_path_factory.mktemp("stored")
     with Instance(directory).running() as registry:
         fill(registry)
-        return registry.storage, tags(registry)
+        return registry.storage, registry.tags()
 
 
 def fill(registry: Any) -> None:
@@ -94,10 +94,10 @@ def test_there_and_back(
     restored = there.good("restore")
     assert (restored["tags"], restored["blobs"]) == (6, done["blobs"])
     with other.running():
-        assert tags(other) == stored[1]
-        assert pull_everything(other) == 6
+        assert other.tags() == stored[1]
+        assert other.pull_everything() == 6
         untagged = images.sample(["linux/amd64"], seed=9)
-        pull(other, "alone", untagged.digest)
+        other.pull("alone", untagged.digest)
         images.push(other, "alone", images.sample(["linux/amd64"], seed=20), ["new"])
         # Nothing is shared with the backup.
         assert program.good("verify", "--checksum")["fault_count"] == 0
@@ -170,16 +170,12 @@ def pushing(instance: Instance, directory: pathlib.Path) -> str:
     """A program that pushes the image of the number it gets."""
     script = directory / "push.py"
     script.write_text(
-        f"""import pathlib, sys
+        f"""import sys
 sys.path.insert(0, {str(pathlib.Path(images.__file__).parents[5])!r})
-from ansible_collections.longshore.oci.tests.roles.backup_service import Instance
+from ansible_collections.longshore.oci.tests.roles.far_registry import FarRegistry
 from ansible_collections.longshore.oci.tests.servers import images
-class Target:
-    url = {instance.url!r}
-    port = {instance.port}
-    request = Instance.request
 number = int(sys.argv[1])
-images.push(Target(), "team/app", images.sample(seed=50 + number), ["latest", f"new-{{number}}"])
+images.push(FarRegistry("127.0.0.1", {instance.port}), "team/app", images.sample(seed=50 + number), ["latest", f"new-{{number}}"])
 """
     )
     return str(script)
@@ -195,7 +191,7 @@ def test_what_is_pushed_between_the_passes(instance: Instance, program: Program,
     other, there = elsewhere(tmp_path, program)
     there.good("restore")
     with other.running():
-        assert pull_everything(other) == 7
+        assert other.pull_everything() == 7
 
 
 def test_the_other_order_breaks_tags(instance: Instance, program: Program, tmp_path: pathlib.Path) -> None:
@@ -209,7 +205,7 @@ def test_the_other_order_breaks_tags(instance: Instance, program: Program, tmp_p
     with other.running():
         for name in broken:
             with pytest.raises(AssertionError):
-                pull(other, *name.split(":"))
+                other.pull(*name.split(":"))
 
 
 class Load:
@@ -266,10 +262,10 @@ def test_a_backup_under_load(instance: Instance, program: Program, tmp_path: pat
     other, there = elsewhere(tmp_path, program)
     restored = there.good("restore")
     with other.running():
-        found = sum(map(len, tags(other).values()))
+        found = sum(map(len, other.tags().values()))
         assert found == restored["tags"] > 12
         if not done["broken_in_registry"]:
-            assert pull_everything(other) == found
+            assert other.pull_everything() == found
 
 
 def test_read_only_while_tags_are_copied(instance: Instance, program: Program, tmp_path: pathlib.Path) -> None:
@@ -430,7 +426,7 @@ def test_damage_is_found(instance: Instance, program: Program) -> None:
     layer.unlink()
     assert "nothing is replaced" in program.bad("restore")
     with instance.running():
-        assert pull_everything(instance) == 6
+        assert instance.pull_everything() == 6
 
 
 def test_what_is_broken_in_the_registry_is_told(instance: Instance, program: Program) -> None:
@@ -456,11 +452,11 @@ def test_a_restore_takes_the_place_of_what_is_there(instance: Instance, program:
         assert "instance main runs" in program.bad("restore")
         planned = program.good("restore", "--check", "--stop")
         assert planned["replaces"] == f"{instance.storage}/docker"
-        assert "later" in tags(instance)
+        assert "later" in instance.tags()
         done = program.good("restore", "--stop", "--keep-old", "--backup", first["backup"])
         assert instance.calls.read_text().split().count("stop") == 1
-        assert "later" not in tags(instance), "and it runs again"
-        assert pull_everything(instance) == 6
+        assert "later" not in instance.tags(), "and it runs again"
+        assert instance.pull_everything() == 6
         assert 0 < done["stopped_seconds"] < done["seconds"] + 1
     kept = pathlib.Path(done["kept"])
     assert (kept / "registry/v2/repositories/later").exists()
@@ -479,10 +475,10 @@ def test_a_registry_that_does_not_start_with_it(instance: Instance, program: Pro
         pathlib.Path(instance.control).write_text(text.replace(f"[ ! -e {instance.directory}/broken ] || exit 1", once))
         (instance.directory / "broken").touch()
         assert "control start ended with 1" in program.bad("restore", "--stop")
-        assert "later" in tags(instance)
-        assert pull_everything(instance) == 7
+        assert "later" in instance.tags()
+        assert instance.pull_everything() == 7
         program.good("restore", "--stop")
-        assert "later" not in tags(instance)
+        assert "later" not in instance.tags()
 
 
 @pytest.mark.parametrize(
@@ -502,12 +498,12 @@ def test_a_restore_killed_at_every_step(instance: Instance, program: Program, at
         images.push(instance, "later", images.sample(["linux/amd64"], seed=40), ["1"])
         program.killed("restore", "--stop", at=at, call=call)
         program.good("recover")
-        assert instance.answers()
-        assert ("later" in tags(instance)) is (state == "old")
-        pull_everything(instance)
+        assert instance.status() == 200
+        assert ("later" in instance.tags()) is (state == "old")
+        instance.pull_everything()
         program.good("restore", "--stop")
-        assert "later" not in tags(instance)
-        assert pull_everything(instance) == 6
+        assert "later" not in instance.tags()
+        assert instance.pull_everything() == 6
 
 
 def test_where_directories_cannot_change_places(instance: Instance, program: Program) -> None:
@@ -528,10 +524,10 @@ def test_where_directories_cannot_change_places(instance: Instance, program: Pro
         assert program.run("restore", "--stop", patch=patch)[0] == -9
         assert not (instance.storage / "docker").exists()
         assert len(program.good("recover")["done"]) == 2
-        assert "later" in tags(instance)
+        assert "later" in instance.tags()
         patch = "from longshore_backup import files\nfiles.exchange = lambda first, second: False\n"
         program.good("restore", "--stop", patch=patch)
-        assert pull_everything(instance) == 6
+        assert instance.pull_everything() == 6
 
 
 def test_users_and_certificates_come_back(instance: Instance, program: Program, tmp_path: pathlib.Path) -> None:
@@ -663,7 +659,7 @@ def test_an_empty_registry(tmp_path: pathlib.Path) -> None:
     program.good("restore")
     with instance.running():
         images.push(instance, "first", images.sample(["linux/amd64"]), ["1"])
-        assert pull_everything(instance) == 1
+        assert instance.pull_everything() == 1
     assert "has no complete backup nothing" in program.bad("restore", "--backup", "nothing")
 
 
