@@ -74,7 +74,9 @@ options:
             type: list
             elements: str
           glob:
-            description: Patterns as a shell knows them, such as V(1.27*). Only tags that one of them, or of O(mappings[].tags.include), matches.
+            description:
+              - Patterns as a shell knows them, such as V(1.27*). Only tags that one of them, or of
+                O(mappings[].tags.include), matches.
             type: list
             elements: str
           include:
@@ -89,7 +91,8 @@ options:
             description: Only versions in this range, such as V(>=1.20 <2), V(^1.2) or V(1.x || 2.1).
             type: str
           prereleases:
-            description: Whether O(mappings[].tags.semver) takes versions with a suffix too, such as V(1.2.3-rc.1) and V(1.2.3-alpine).
+            description:
+              - Whether O(mappings[].tags.semver) takes versions with a suffix too, such as V(1.2.3-rc.1) and V(1.2.3-alpine).
             type: bool
             default: false
           newest:
@@ -103,7 +106,9 @@ options:
             choices: [version, created]
             default: version
           newer_than:
-            description: Only images that were made within this time, a number and one of C(s), C(m), C(h), C(d) and C(w), such as V(90d).
+            description:
+              - Only images that were made within this time, a number and one of C(s), C(m), C(h), C(d) and C(w), such as
+                V(90d).
             type: str
           older_than:
             description: Only images that were made longer ago than this, such as V(3d). Images without a date are taken by neither.
@@ -341,8 +346,8 @@ images:
       sample: registry.example.com/mirror/nginx:1.27
     state:
       description:
-        - V(copied), V(unchanged), V(pruned), V(failed), or V(skipped) for what was left alone because something else failed. In check
-          mode what it would be.
+        - V(copied), V(unchanged), V(pruned), V(failed), or V(skipped) for what was left alone because something else
+          failed. In check mode what it would be.
       type: str
       sample: copied
     changed:

@@ -26,6 +26,8 @@ from .sync_survey import Mirror, survey
 from .transfers import MOUNT
 
 PRUNED = "pruned"
+#: What an image that did not move has cost.
+NOTHING: dict[str, Any] = {"bytes": 0, "mounts": 0, "requests": 0, "seconds": 0.0}
 STATES = (COPIED, "unchanged", PRUNED, SKIPPED, FAILED)
 
 
@@ -161,7 +163,7 @@ class _Run:
 
     def result(self) -> dict[str, Any]:
         """The result of the module."""
-        images = [*self._entries, *self._mirror.failed]
+        images = [*self._entries, *({**one, **NOTHING} for one in self._mirror.failed)]
         diff = self._outcome.diff()
         for image in images:
             if image["state"] == PRUNED:
@@ -219,6 +221,7 @@ class _Run:
                 "changed": state == PRUNED,
                 "digest": None,
                 "digest_before": str(digest),
+                **NOTHING,
             }
             if error is not None and state == FAILED:
                 entry["error"] = error.message

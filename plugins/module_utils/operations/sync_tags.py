@@ -13,6 +13,7 @@ from .semver import Version, version_key
 from .survey import attached_to
 from .sync_mapping import VERSION, TagChoice
 from .sync_sources import Repository
+from .tag_filter import ordered
 
 Dates = Callable[[Sequence[str]], "dict[str, datetime | None]"]
 
@@ -37,6 +38,8 @@ def chosen(tags: Iterable[str], choice: TagChoice, dates: Dates, now: datetime) 
     """Those of ``tags`` that pass, oldest first where it matters."""
     wanted = choice.wanted or (lambda tag: True)
     left = [tag for tag in tags if (choice.attached or attached_to(tag) is None) and wanted(tag)]
+    # Registries list them in any order.
+    left = ordered(left, "name")
     if choice.newest is not None and choice.newest_by == VERSION:
         # What is no version has no place among the newest versions.
         left = [tag for tag in left if Version.parse(tag) is not None]
