@@ -237,7 +237,9 @@ def test_the_shares_of_all_workers_make_the_whole(module, second_registry, repos
     assert "shard_index" in module("image_sync", shard_index=3, shard_count=3, **options)["msg"]
 
 
-def test_archives_grow_by_what_is_new_and_go_on_into_a_registry(module, registry, second_registry, skopeo, repository, team, tmp_path):
+def test_archives_grow_by_what_is_new_and_go_on_into_a_registry(
+    module, registry, second_registry, skopeo, repository, team, tmp_path
+):
     namespace, digests = team
     first, second, index = (str(tmp_path / name) for name in ("first.tar", "second.tar", "first.json"))
     mapping = {"src": f"{namespace}/"}
@@ -282,10 +284,9 @@ def test_trees_of_directories_as_skopeo_makes_them(module, second_registry, skop
     mapping = {"src": f"{namespace}/tools/cli", "dest": f"dir:{ours}", "scoped": True}
     ok(module("image_sync", mappings=[mapping], **PLAIN))
     assert not ok(module("image_sync", mappings=[mapping], **PLAIN))["changed"]
-    skopeo.run(
-        "sync", "--all", "--scoped", "--src-tls-verify=false", "--src", "docker", "--dest", "dir", f"{namespace}/tools/cli", str(theirs)
-    )
-    found = [sorted(str(one.relative_to(root)) for root in [tree] for one in root.rglob("manifest.json")) for tree in (ours, theirs)]
+    options = ["--all", "--scoped", "--src-tls-verify=false", "--src", "docker", "--dest", "dir"]
+    skopeo.run("sync", *options, f"{namespace}/tools/cli", str(theirs))
+    found = [sorted(str(one.relative_to(tree)) for one in tree.rglob("manifest.json")) for tree in (ours, theirs)]
     assert found[0] == found[1] == [f"{namespace}/tools/cli:0.9/manifest.json"]
     # And theirs into a registry.
     dest = f"{second_registry.host}/{repository}/"
