@@ -23,7 +23,7 @@ from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
 from ..module_utils.model.text import sanitise
-from ..module_utils.support.lifeline import LEASE_FILE, OPTION, PROGRESS_FILE
+from ..module_utils.support.lifeline import GIVEN_UP_FILE, LEASE_FILE, OPTION, PROGRESS_FILE
 from .progress_lines import Lines
 
 #: Seconds until the first look: a short task costs nothing.
@@ -61,7 +61,7 @@ class WatchedAction(NormalAction):  # type: ignore[misc]
     def _is_quiet(self) -> bool:
         wanted = self._task.args.get("progress")
         # What is no truth value is for the module to refuse.
-        return bool(self._task.no_log) or (wanted is not None and boolean(wanted, strict=False) is False)
+        return bool(self._task.no_log) or (wanted is not None and not boolean(wanted, strict=False))
 
     def _label(self, task_vars: dict[str, Any]) -> str:
         host = str(task_vars.get("inventory_hostname") or "")
@@ -80,6 +80,7 @@ class Watch:
         self._action._connection.become = copy.copy(action._connection.become)
         directory = action._connection._shell.quote(directory)
         self._command = f"cd {directory} 2>/dev/null && touch {LEASE_FILE} && cat {PROGRESS_FILE}"
+        self._farewell = f"cd {directory} 2>/dev/null && touch {GIVEN_UP_FILE}"
         self._lines = Lines(label)
         self._quiet = quiet
         self._begun = time.monotonic()
@@ -101,10 +102,11 @@ class Watch:
     def _run(self) -> None:
         pause = FIRST
         while not self._over.wait(pause):
-            if os.getppid() != self._playbook:
-                # ansible-playbook is gone, and with it whoever waits for the result: the lease runs out.
-                return
             try:
+                if os.getppid() != self._playbook:
+                    # ansible-playbook is gone, and with it whoever waits for the result. If this fails, the lease runs out.
+                    self._action._low_level_execute_command(self._farewell)
+                    return
                 self._look()
             except Exception as exc:
                 # Whatever goes wrong here is nothing to the task.

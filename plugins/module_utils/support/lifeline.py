@@ -5,7 +5,7 @@
 
 The plugin picks its name and hands it over as `OPTION`, beside the options that the user knows. The module makes it, for
 its own user alone, and keeps in it how far it is. The plugin reads that now and then and touches the lease; a module whose
-lease has run out stops, because nobody waits for it any more.
+lease has run out, or was given up, stops, because nobody waits for it any more.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ..operations.progress import Progress
 OPTION = "_longshore_progress"
 PROGRESS_FILE = "progress.json"
 LEASE_FILE = "lease"
+#: Made by a plugin that has outlived its play.
+GIVEN_UP_FILE = "given-up"
 #: A lease that was not touched for so long has run out. The plugin touches it three times as often at least.
 LEASE_SECONDS = 60.0
 #: How often the module looks, and tells how far it is.
@@ -33,8 +35,8 @@ EVERY_SECONDS = 1.0
 class Lifeline:
     """While its ``with`` block lasts: tells how far ``progress`` is, and calls ``stop`` when the controller is gone.
 
-    The controller is gone when the lease, once touched, has not been touched for ``lease`` seconds, or when nobody reads
-    any more what the module prints. ``stop`` is called again each time that as many seconds have passed.
+    The controller is gone when the lease, once touched, has not been touched for ``lease`` seconds, when it was given up, or
+    when nobody reads any more what the module prints. ``stop`` is called again each time that as many seconds have passed.
 
     Nothing that goes wrong here does anything to the module's work: a directory that cannot be made or written to is no
     directory.
@@ -100,7 +102,7 @@ class Lifeline:
             return
 
     def _is_abandoned(self, now: float) -> bool:
-        if self._hung_up():
+        if self._hung_up() or os.path.exists(os.path.join(self._directory, GIVEN_UP_FILE)):
             return True
         touched = self._lease_touched()
         if touched != self._touched:
