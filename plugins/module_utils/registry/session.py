@@ -23,7 +23,9 @@ from .destination import Origin, check_address, check_target, upgraded
 from .dial import Proxy
 from .http_errors import ERROR_LIMIT, error_for, wait_words
 from .meter import Meter
+from .pace import Paces
 from .proxies import proxy_for
+from .quota import Quota
 from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
 from .response import Response
 from .retry import REFUSED_FOR_NOW, TRANSIENT, Backoff, retry_after
@@ -57,6 +59,7 @@ class Session:
         bandwidth: Bandwidth | None = None,
         credentials: CredentialStore | None = None,
         stop: threading.Event | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self.host = host
         self.settings = settings
@@ -69,6 +72,8 @@ class Session:
         self._lock = threading.Lock()
         self._routes: dict[Origin, Route] = {}
         self._base = Base(host, self.base, self._ask_base)
+        self._paces = paces or Paces()
+        self.quota = Quota(host, settings.rate_limit, self._stop, meter.warn, meter.waited)
 
     def request(
         self,
@@ -197,7 +202,7 @@ class Session:
                     if call.streams
                     else self._authenticator.authorization(call.scopes)
                 )
-            response, at_home = self._follow(call, used)
+            response, at_home = self._answer(call, used)
             if response.status not in (401, 403) or not home or not at_home:
                 return response
             challenges = response.headers.get_all("www-authenticate")
@@ -210,6 +215,20 @@ class Session:
             if not again or (refused and used is not None):
                 return response
             refused = used is not None
+
+    def _answer(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
+        # `_follow`; a request that counts as a pull waits, or fails, where the registry allows no more of them.
+        if not call.is_pull or call.origin != self.origin:
+            return self._follow(call, authorization)
+
+        def look() -> None:
+            self._follow(Call("HEAD", call.origin, call.target, call.headers), authorization)[0].read_some(ERROR_LIMIT)
+
+        with self.quota.pull(look):
+            response, at_home = self._follow(call, authorization)
+        if response.status not in (401, 403):
+            self.quota.settled()
+        return response, at_home
 
     def _follow(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
         # The answer at the end of the redirects (R1.71), and whether we never left the origin we may show ourselves to.
@@ -277,6 +296,7 @@ class Session:
             meter=self.meter,
             bandwidth=self._bandwidth,
             stop=self._stop,
+            pace=self._paces.of(origin.host, origin.port),
         )
         with self._lock:
             return self._routes.setdefault(origin, made)
@@ -295,6 +315,8 @@ class Session:
         headers = response.headers
         if "warning" in headers:
             self.meter.note_warnings(self.host, headers.get_all("warning"))
+        if route.origin == self.origin:
+            self.quota.told(headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"))
         if "ratelimit-limit" in headers or "ratelimit-remaining" in headers:
             self.meter.note_rate_limit(
                 headers.get("ratelimit-limit"),

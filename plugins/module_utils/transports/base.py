@@ -134,6 +134,10 @@ class ImageDestination(ABC):
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the whole blob is there. From reads alone."""
 
+    def reader(self) -> ImageSource | None:
+        """What reads blobs that were written here back at once; None where that cannot be."""
+        return None
+
     def is_empty(self) -> bool:
         """Whether nothing at all is known to be there, so that asking for single blobs is needless."""
         return False

@@ -66,6 +66,7 @@ class RegistryDestination(ImageDestination):
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         self._client = client
         self._repository = reference.repository
+        self._reader = RegistrySource(client, Reference(reference.host, reference.repository))
         self.name = reference.name
         self.mount_host = reference.api_host
         self.mount_repository = reference.repository
@@ -95,6 +96,9 @@ class RegistryDestination(ImageDestination):
 
     def sibling(self, name: str, tag: str) -> str | None:
         return tag
+
+    def reader(self) -> ImageSource | None:
+        return self._reader
 
     def is_empty(self) -> bool:
         return self._client.is_unknown(self._repository)
