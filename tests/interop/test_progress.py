@@ -22,7 +22,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.process import wait_until
