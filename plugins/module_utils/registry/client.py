@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+#: Counts pulls, and says so only in its answers to them.
+_HUB = "https://registry-1.docker.io"
+
+
 class RegistryClient:
     """One registry, as one end of a task speaks to it. Thread-safe.
 
@@ -42,6 +46,11 @@ class RegistryClient:
         self._listing = Listing(session, push)
         self._referrers = Referrers(session, self._manifests, push)
         self._deletion = Deletion(session, self._manifests, self._referrers, self._blobs, self._uploads)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether the registry is known to count the manifests that are read, so that HEAD comes before GET."""
+        return self.session.quota.is_metered or self.session.base == _HUB
 
     def head_manifest(self, repository: str, target: str | Digest) -> Descriptor | None:
         """Type, digest and size of what ``target`` names now; None if it is not there. One HEAD (R1.17)."""

@@ -31,6 +31,10 @@ class RegistrySource(ImageSource):
         self.mount_host = reference.api_host
         self.mount_repository = reference.repository
 
+    @property
+    def is_metered(self) -> bool:
+        return self._client.is_metered
+
     def resolve(self) -> Digest:
         if self._reference.digest:
             return self._reference.digest
