@@ -34,7 +34,8 @@ class Lines:
         except (KeyError, TypeError, OverflowError) as exc:
             raise ValueError(f"no state of a module: {exc}") from None
         rate = self._rate(seconds, moved)
-        parts = [f"{done} of {images} images"]
+        # Before it is known which images there are, repositories are listed.
+        parts = [f"{done} of {images} images" if images else "looking for images"]
         if failed:
             parts.append(f"{failed} of them failed")
         whole = to_move

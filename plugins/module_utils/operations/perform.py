@@ -78,12 +78,12 @@ class How:
     stop: threading.Event
     #: Only find out what would be done.
     check: bool = False
-    #: Learns how far it is.
-    progress: Progress = field(default_factory=Progress)
     #: Begin nothing more once an image has failed.
     stop_on_error: bool = False
     #: Tell of each image what it cost: ``requests`` and ``seconds``.
     costs: bool = False
+    #: Learns how far it is.
+    progress: Progress = field(default_factory=Progress)
 
 
 def copy_images(items: Sequence[Item], how: How) -> Outcome:

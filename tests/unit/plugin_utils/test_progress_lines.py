@@ -16,6 +16,7 @@ def state(seconds: float, done: int = 0, moved: int = 0, **others: int) -> dict[
 
 def test_nothing_is_known_yet() -> None:
     assert Lines("web1").line(state(2, planned=0)) == "[web1] 0 of 12 images"
+    assert Lines("web1").line(state(2, planned=0, images=0)) == "[web1] looking for images"
 
 
 def test_bytes_rate_and_time_left() -> None:
