@@ -30,7 +30,7 @@ from ansible_collections.longshore.oci.tests.servers.sshd import Sshd
 
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
 LINE = re.compile(
-    r"^\[web1\] \d+ of 3 images(, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(, (\d+m)?\d+s left)?)?$", re.MULTILINE
+    r"^\[web1\] (?:looking for images|\d+ of 3 images)(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$", re.MULTILINE
 )
 #: What a task is given that takes several seconds: 6 MB go in and out at 2 MiB a second.
 SLOW = {"bandwidth_limit": "2M", "parallel": 4}
@@ -144,7 +144,7 @@ def ad_hoc(stage: Stage, options: dict[str, Any], *arguments: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("way", ["local", "ssh", "pipelined"])
+@pytest.mark.parametrize("way", ["local", "pipelined"])
 def test_lines_and_the_same_result(
     way: str, commands: pathlib.Path, stage: Stage, second_registry: Registry, sshd: Sshd
 ) -> None:
@@ -156,7 +156,7 @@ def test_lines_and_the_same_result(
     assert lines and "B/s" in lines[-1], shown.stderr
     assert len([line for line in shown.stderr.splitlines() if line.startswith("[web1]")]) == len(lines)
     assert "[web1]" not in shown.stdout
-    quiet = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, f"{way}-quiet"), **SLOW, "progress": False}))
+    quiet = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, f"{way}-quiet"), "progress": False}))
     assert "[web1]" not in quiet.stdout + quiet.stderr
     assert json.loads(json.dumps(result_of(shown)).replace(f"/{way}/", "/x/")) == json.loads(
         json.dumps(result_of(quiet)).replace(f"/{way}-quiet/", "/x/")
@@ -173,6 +173,10 @@ def test_a_play_of_other_kinds(commands: pathlib.Path, stage: Stage, second_regi
         "state": "saved", "path": str(tmp_path / "three.tar"), "plain_http": True, "bandwidth_limit": "1M",
         "images": [row["src"] for row in copies("none")["images"]],
     }
+    mirror = {
+        "mappings": [{"src": f"{stage.source.host}/{stage.repository}/{one}"} for one in range(3)],
+        "dest": [f"{second_registry.host}/{stage.repository}/mirror/"], "src_plain_http": True, "dest_plain_http": True, **SLOW,
+    }
     tasks = [
         {"name": "Of async", copy: copies("async"), "async": 120, "poll": 1, "register": "of_async"},
         {"name": "Of no_log", copy: copies("hidden"), "no_log": True, "register": "hidden"},
@@ -181,22 +185,29 @@ def test_a_play_of_other_kinds(commands: pathlib.Path, stage: Stage, second_regi
         {"name": "Of check mode", copy: copies("check"), "check_mode": True, "register": "of_check"},
         {"name": "Of a wrong value", copy: copies("wrong", progress="perhaps"), "register": "wrong", "ignore_errors": True},
         {"name": "Of an archive", save: archive, "register": "archive"},
+        {"name": "Of a mirror", f"{NAMESPACE}.image_sync": mirror, "register": "mirror"},
         {
             "name": "All as wanted",
             "ansible.builtin.assert": {
                 "that": [
                     "of_async is changed", "of_async.images | length == 3", "hidden is changed", "of_check is changed",
                     "wrong is failed", "'progress' in wrong.msg", "archive is changed", "archive.images | length == 3",
+                    "mirror.counts.copied == 3",
                 ]
             },
         },
     ]
-    shown = stage.run(commands, stage.playbook(*tasks))
-    parts = re.split(r"^TASK \[(.*?)\].*$", shown.stdout, flags=re.MULTILINE)
-    assert len(parts) == 2 * len(tasks) + 1
-    # Of all of these the last one that moves something alone has lines.
-    assert LINE.search(shown.stderr)
-    assert stage.run(commands, stage.playbook(*tasks[:6])).stderr.count("[web1]") == 0
+    # Both streams in the order in which they are written.
+    stage.environment |= {"PYTHONUNBUFFERED": "1"}
+    with stage.running(commands, stage.playbook(*tasks, module_defaults={"group/longshore.oci.registry": {"timeout": 30}})) as play:
+        assert play.stdout is not None
+        shown = play.stdout.read()
+        assert play.wait(60) == 0, shown
+    parts = re.split(r"^TASK \[(.*?)\].*$", shown, flags=re.MULTILINE)
+    assert parts[1::2] == [task["name"] for task in tasks]
+    with_lines = [name for name, text in zip(parts[1::2], parts[2::2]) if LINE.search(text)]
+    assert with_lines == ["Of an archive", "Of a mirror"], shown
+    assert [line for line in shown.splitlines() if line.startswith("[web1]") and not LINE.match(line)] == []
 
 
 def leases() -> set[pathlib.Path]:
@@ -204,8 +215,11 @@ def leases() -> set[pathlib.Path]:
     return set(pathlib.Path("/var/tmp").glob("longshore-*/lease"))
 
 
-@pytest.mark.parametrize("way", ["local", "ssh", "pipelined"])
-@pytest.mark.parametrize("whom", ["terminal", "ansible-playbook"])
+@pytest.mark.parametrize(
+    ("whom", "way"),
+    # The last: ansible-core 2.16 leaves its ssh behind, so that nothing but the lease tells the module.
+    [("terminal", "local"), ("terminal", "pipelined"), ("ansible-playbook", "pipelined")],
+)
 def test_an_interrupted_play_leaves_nothing_behind(
     whom: str, way: str, commands: pathlib.Path, stage: Stage, second_registry: Registry, sshd: Sshd, module: ModuleRunner
 ) -> None:
