@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - longshore.oci.attributes
   - longshore.oci.two_ends
   - longshore.oci.wire
+  - longshore.oci.progress
 attributes:
   check_mode:
     support: full
@@ -358,7 +359,7 @@ rate_limit:
   type: dict
 """
 
-from ..module_utils.support.argspec import engine, two_ends
+from ..module_utils.support.argspec import engine, progress, two_ends
 from ..module_utils.support.module import Module
 from ..module_utils.support.run import run
 from ..module_utils.support.transfers import copy_verb
@@ -402,6 +403,7 @@ def main() -> None:
         compression_level={"type": "int"},
         **engine("src_"),
         **engine("dest_"),
+        **progress(),
     )
     module = Module(
         spec,

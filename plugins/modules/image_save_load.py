@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - longshore.oci.attributes
   - longshore.oci.registry
   - longshore.oci.wire
+  - longshore.oci.progress
 attributes:
   check_mode:
     support: full
@@ -301,7 +302,7 @@ rate_limit:
   type: dict
 """
 
-from ..module_utils.support.argspec import engine, one_end
+from ..module_utils.support.argspec import engine, one_end, progress
 from ..module_utils.support.module import Module
 from ..module_utils.support.run import run
 from ..module_utils.support.transfers import save_load_verb
@@ -323,6 +324,7 @@ def main() -> None:
         compression={"type": "str", "choices": ["gzip", "zstd", "none"]},
         compression_level={"type": "int"},
         **engine(),
+        **progress(),
     )
     module = Module(
         spec,

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - longshore.oci.attributes
   - longshore.oci.two_ends
   - longshore.oci.wire
+  - longshore.oci.progress
 attributes:
   check_mode:
     support: full
@@ -408,7 +409,7 @@ rate_limit:
   type: dict
 """
 
-from ..module_utils.support.argspec import two_ends
+from ..module_utils.support.argspec import progress, two_ends
 from ..module_utils.support.run import run
 from ..module_utils.support.skopeo import SkopeoModule
 from ..module_utils.support.sync import sync_verb
@@ -462,6 +463,7 @@ def main() -> None:
         shard_count={"type": "int", "default": 1},
         since={"type": "list", "elements": "str", "default": []},
         index_file={"type": "path"},
+        **progress(),
     )
     module = SkopeoModule(
         spec,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 
 from ..model.descriptor import Descriptor
 from ..model.digest import CHUNK
@@ -14,18 +13,23 @@ from ..model.errors import ContentError, NotFound
 from ..model.form import Blob, Change
 from ..model.streams import BlobStream
 from ..transports.base import ImageSource
+from .progress import Part
 from .recompress import Recompressor, Spool
 from .transfers import COPY, EXISTING, MOUNT, Transfer
 
 
-def carry_out_change(transfer: Transfer, source: ImageSource, recompressor: Recompressor, again: bool = False) -> None:
+def carry_out_change(
+    transfer: Transfer, source: ImageSource, recompressor: Recompressor, part: Part | None = None
+) -> None:
     """Do one transfer of a layer that changes. Its result is in the transfer then. Raises OciError.
 
-    ``source`` is an image that holds the layer. ``again``: send it whatever the destination says of it (R1.27).
+    ``source`` is an image that holds the layer. ``part`` counts what is read of it; without one it is sent once more,
+    whatever the destination says of it (R1.27).
     """
     if transfer.change is None:
         raise ValueError("a transfer of a layer that does not change")
     content = Changed(transfer.descriptor, transfer.change, transfer.sources or [source], recompressor)
+    again = part is None
     try:
         shared = transfer.shares.result if transfer.shares is not None else None
         if shared is not None and not again:
@@ -35,13 +39,17 @@ def carry_out_change(transfer: Transfer, source: ImageSource, recompressor: Reco
             mounted = transfer.destination.mount_blob(_descriptor(transfer, shared), transfer.repository, content)
             transfer.done = MOUNT if mounted else COPY
             return
-        transfer.result = content.make()
+        transfer.result = content.make(part)
         descriptor = _descriptor(transfer, transfer.result)
         if not again and transfer.destination.has_blob(descriptor):
             transfer.done = EXISTING
             return
         transfer.destination.write_blob(descriptor, content)
         transfer.done = COPY
+    except BaseException:
+        if part is not None:
+            part.give_up()
+        raise
     finally:
         content.release()
 
@@ -71,10 +79,10 @@ class Changed:
         """Told what the content is by someone who has made it."""
         self._expected = blob
 
-    def make(self) -> Blob:
-        """Make the content and keep it until `release`. Raises OciError."""
+    def make(self, part: Part | None = None) -> Blob:
+        """Make the content and keep it until `release`; ``part`` counts what is read. Raises OciError."""
         with self._lock:
-            self._spool, self._expected = self._made()
+            self._spool, self._expected = self._made(part)
             return self._expected
 
     def release(self) -> None:
@@ -98,18 +106,22 @@ class Changed:
             raise ContentError(f"layer {self._layer.digest} became {found.digest}, and before {self._expected.digest}")
         return _Stream(room, offset, owned=True)
 
-    def _made(self) -> tuple[Spool, Blob]:
+    def _made(self, part: Part | None = None) -> tuple[Spool, Blob]:
         # Two at most: a third image has no better chance.
         *others, last = self._sources[:2]
         for source in others:
             try:
-                return self._recompress(source)
+                return self._recompress(source, part)
             except (ContentError, NotFound):
                 continue
-        return self._recompress(last)
+        return self._recompress(last, part)
 
-    def _recompress(self, source: ImageSource) -> tuple[Spool, Blob]:
-        return self._recompressor.recompress(partial(source.open_blob, self._layer), self._layer, self._change)
+    def _recompress(self, source: ImageSource, part: Part | None) -> tuple[Spool, Blob]:
+        def opened() -> BlobStream:
+            stream = source.open_blob(self._layer)
+            return stream if part is None else part.counted(stream)
+
+        return self._recompressor.recompress(opened, self._layer, self._change)
 
 
 class _Stream:

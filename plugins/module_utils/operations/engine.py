@@ -18,6 +18,7 @@ from ..model.form import Blob, Change
 from ..model.manifest import AnyManifest, Index
 from ..transports.base import ImageDestination, ImageSource
 from .plan import ImagePlan, Node, Skipped
+from .progress import Part
 from .scheduler import Group, Job, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer, carry_out
 
@@ -85,6 +86,7 @@ class _ImageWork:
             # A copy: the images that share a blob share the error of its transfer too.
             error = copy(error).about(self._plan.item.src)
         self._plan.error = error
+        self._ledger.progress.end(1, failed=int(error is not None))
         if error is not None and self._halt is not None:
             self._halt.set()
 
@@ -146,7 +148,8 @@ class _ImageWork:
                     needs.append(leader)
             # Tolerant: where the leader failed, this image may still get the blob from its own source.
             size = transfer.descriptor.size if transfer.how == COPY else 0
-            run = partial(carry_out, transfer) if transfer.change is None else partial(self._change, transfer)
+            progress = self._ledger.progress
+            run = partial(carry_out, transfer, progress) if transfer.change is None else partial(self._change, transfer)
             transfer.job = self._job(run, needs, size, tolerant=True)
         return transfer.job
 
@@ -155,7 +158,8 @@ class _ImageWork:
         from .changes import carry_out_change
         from .recompress import Recompressor
 
-        carry_out_change(transfer, self._source, self._recompressor or Recompressor(), again)
+        part = None if again else Part(self._ledger.progress, transfer.descriptor.size, planned=transfer.how == COPY)
+        carry_out_change(transfer, self._source, self._recompressor or Recompressor(), part)
 
     def _write(self, node: Node, name: str | None) -> None:
         order, plain = self._ledger.order, node.finish is None

@@ -15,6 +15,7 @@ from ..transports.base import ImageDestination
 from ..transports.places import Places
 from .engine import carry_out_all
 from .plan import ImagePlan, Item, Skipped, plan_image
+from .progress import Progress
 from .scheduler import Group, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
 
@@ -81,6 +82,8 @@ class How:
     stop_on_error: bool = False
     #: Tell of each image what it cost: ``requests`` and ``seconds``.
     costs: bool = False
+    #: Learns how far it is.
+    progress: Progress = field(default_factory=Progress)
 
 
 def copy_images(items: Sequence[Item], how: How) -> Outcome:
@@ -90,7 +93,8 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
     written and the outcome is what would have been. Raises Cancelled when the task is stopped.
     """
     outcome = Outcome()
-    ledger = Ledger()
+    ledger = Ledger(how.progress)
+    how.progress.begin(len(items))
     scheduler = Scheduler(how.parallel, how.stop)
     recompressor = _recompressor(items, how)
     halt = threading.Event() if how.stop_on_error else None
@@ -119,6 +123,7 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
                 missing.note(window.plans)
                 missing.refuse()
             window.new = [ledger.assign(plan) if plan.error is None and not plan.is_empty else [] for plan in window.plans]
+            _tell(window, how)
             if how.check:
                 for transfer in _all(window.new):
                     transfer.done = transfer.how
@@ -189,6 +194,13 @@ class _Window:
     new: list[list[Transfer]] = field(default_factory=list)
     asking: Group = field(default_factory=lambda: Group(asks=True))
     doing: Group = field(default_factory=Group)
+
+
+def _tell(window: _Window, how: How) -> None:
+    size = 0 if how.check else sum(one.descriptor.size for one in _all(window.new) if one.how == COPY)
+    how.progress.plan(len(window.plans), size)
+    over = [plan for plan in window.plans if how.check or plan.error is not None or plan.is_empty]
+    how.progress.end(len(over), failed=sum(plan.error is not None for plan in over))
 
 
 def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outcome, how: How) -> None:

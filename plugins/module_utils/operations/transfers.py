@@ -15,6 +15,7 @@ from ..model.form import Blob, Change
 from ..transports.base import BlobStream, ImageDestination, ImageSource
 from .order import Order
 from .plan import ImagePlan
+from .progress import Part, Progress
 from .scheduler import Job
 
 COPY, MOUNT, EXISTING = "copied", "mounted", "existing"
@@ -54,7 +55,9 @@ class Transfer:
 class Ledger:
     """Every blob of one task and where it is or will be. Holds a few hundred bytes a blob, however large it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None = None) -> None:
+        #: Where whoever moves bytes or ends images says so.
+        self.progress = progress or Progress()
         self._transfers: dict[tuple[int, Digest], Transfer] = {}
         self._holders: dict[tuple[str, Digest], Transfer] = {}
         self._changed: dict[tuple[int, Digest, Change], Transfer] = {}
@@ -157,16 +160,25 @@ class Ledger:
         return transfer
 
 
-def carry_out(transfer: Transfer) -> None:
-    """Do one transfer: mount if planned and possible, else copy. Raises OciError.
+def carry_out(transfer: Transfer, progress: Progress) -> None:
+    """Do one transfer: mount if planned and possible, else copy. Raises OciError. ``progress`` learns of each byte.
 
     Content that is wrong or missing is asked for once more: from another image that holds the blob, or, where the
     download was put together from parts, from the same one (R1.25).
     """
+    part = Part(progress, transfer.descriptor.size, planned=transfer.how == COPY)
+    try:
+        _carry_out(transfer, part)
+    except BaseException:
+        part.give_up()
+        raise
+
+
+def _carry_out(transfer: Transfer, part: Part) -> None:
     if transfer.how == COPY and transfer.leader is not None and transfer.leader.failed:
         # The place that it was to be read from did not get it.
         del transfer.sources[0]
-    opener = _Opener(transfer.sources[0], transfer.descriptor)
+    opener = _Opener(transfer.sources[0], transfer.descriptor, part)
     try:
         if transfer.how == MOUNT:
             mounted = transfer.destination.mount_blob(transfer.descriptor, transfer.repository, opener)
@@ -175,7 +187,7 @@ def carry_out(transfer: Transfer) -> None:
         transfer.destination.write_blob(transfer.descriptor, opener)
     except (AccessDenied, ContentError, NotFound):
         if len(transfer.sources) > 1:
-            opener = _Opener(transfer.sources[1], transfer.descriptor)
+            opener = _Opener(transfer.sources[1], transfer.descriptor, part)
         elif not opener.resumed:
             raise
         transfer.destination.write_blob(transfer.descriptor, opener)
@@ -185,20 +197,21 @@ def carry_out(transfer: Transfer) -> None:
 class _Opener:
     """Opens one blob of one source, as often as it takes, and knows whether the last download was interrupted."""
 
-    def __init__(self, source: ImageSource, descriptor: Descriptor) -> None:
+    def __init__(self, source: ImageSource, descriptor: Descriptor, part: Part) -> None:
         self._source = source
         self._descriptor = descriptor
+        self._part = part
         self._stream: BlobStream | None = None
         self._joined = False
 
     def __call__(self) -> BlobStream:
         self._stream, self._joined = self._source.open_blob(self._descriptor), False
-        return self._stream
+        return self._part.counted(self._stream)
 
     def at(self, offset: int) -> BlobStream:
         """The blob from byte ``offset`` on, where an interrupted upload goes on."""
         self._stream, self._joined = self._source.open_blob(self._descriptor, offset), offset > 0
-        return self._stream
+        return self._part.counted(self._stream, offset)
 
     @property
     def resumed(self) -> bool:

@@ -59,6 +59,11 @@ def _end(prefix: str) -> Spec:
     }
 
 
+def progress() -> Spec:
+    """Whether the action plugin on the controller shows how far the task is; the module itself has no use for it."""
+    return {"progress": {"type": "bool", "default": True}}
+
+
 def engine(prefix: str = "") -> Spec:
     """Where the container engine of one end is."""
     return {f"{prefix}daemon_host": {"type": "str"}}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..model.errors import InvalidInput
+from ..operations.progress import Progress
 from ..registry.bandwidth import Bandwidth
 from ..registry.meter import Meter
 from ..registry.pace import Paces
@@ -39,6 +40,8 @@ class Task:
         self.params: dict[str, Any] = {key: None if value == "" else value for key, value in module.params.items()}
         self.check_mode: bool = bool(module.check_mode)
         self.meter = Meter()
+        #: How far the task is, told to the controller where it asks (support/lifeline.py).
+        self.progress = Progress()
         #: Set when the task is told to stop; sessions and the engine look at it.
         self.stop = threading.Event()
         self._warnings: list[str] = []

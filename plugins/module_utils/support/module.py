@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AnsibleModule for options that may be signed URLs: what is secret in one is known before anything is shown or logged.
+"""AnsibleModule for modules that move images: what is secret in a signed URL is known before anything is shown or logged.
 
-Such an option is no secret as a whole, so ``no_log`` is not for it; but Ansible writes every other option to the
+An option that may be a URL is no secret as a whole, so ``no_log`` is not for it; but Ansible writes every other option to the
 system's log, and into the result as ``invocation``.
 """
 
@@ -16,6 +16,8 @@ from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .lifeline import OPTION
+
 _URL = re.compile(r"https?://([^/?#\s]*)[^?#\s]*(?:\?([^#\s]*))?")
 #: Shorter queries and values are no signatures, and masking them would mask half of every result.
 _SHORTEST_QUERY = 8
@@ -23,11 +25,15 @@ _SHORTEST_VALUE = 16
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that masks queries and user information of URLs in its options."""
+    """An AnsibleModule that masks queries and user information of URLs in its options, and takes an order for progress."""
+
+    #: The directory that the action plugin on the controller looks into; '' where there is none.
+    lifeline = ""
 
     def _load_params(self) -> None:
         # The first thing that happens to options; what is found here counts for whatever comes after.
         super()._load_params()
+        self.lifeline = str(self.params.pop(OPTION, None) or "")
         self.no_log_values.update(secrets_of(self.params))
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -38,7 +40,7 @@ def run(module: AnsibleModule, verb: Verb, new_auth_file: bool = False) -> NoRet
     result: dict[str, Any] = {}
     failure: dict[str, Any] | None = None
     try:
-        with _stopping(task.stop):
+        with _stopping(task.stop), _watched(module, task):
             try:
                 task.check(new_auth_file)
                 result = verb(task)
@@ -84,6 +86,17 @@ def _leave(module: AnsibleModule, task: Task, result: dict[str, Any], failure: d
         texts = {key: scrubbed(failure[key], secrets) for key in ("msg", "exception") if key in failure}
         module.fail_json(**plain({**facts, **failure, **texts}, secrets))
     raise SystemExit(1)  # both leave the process
+
+
+def _watched(module: AnsibleModule, task: Task) -> AbstractContextManager[object]:
+    """Tells the action plugin on the controller how far the task is, where there is one that wants to know."""
+    directory = getattr(module, "lifeline", "")
+    if not directory:
+        return nullcontext()
+    from .lifeline import Lifeline
+
+    # As anybody else would stop it.
+    return Lifeline(directory, task.progress, partial(os.kill, os.getpid(), signal.SIGTERM))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def sync_verb(task: Task) -> dict[str, Any]:
             from .skopeo import mappings_of
 
             mappings = mappings_of(task, opened)
-        how = How(task.parallel, task.stop, task.check_mode, params["on_error"] == "stop", costs=True)
+        how = How(task.parallel, task.stop, task.check_mode, params["on_error"] == "stop", costs=True, progress=task.progress)
         return sync(mappings, _options(params), places, how, task.warn)
     finally:
         for one in opened:

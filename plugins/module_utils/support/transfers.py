@@ -123,7 +123,7 @@ def platforms_of(texts: Sequence[str]) -> tuple[Platform, ...]:
 
 
 def _how(task: Task) -> How:
-    return How(task.parallel, task.stop, task.check_mode)
+    return How(task.parallel, task.stop, task.check_mode, progress=task.progress)
 
 
 def _expanded(path: str) -> str:
