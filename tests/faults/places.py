@@ -150,13 +150,31 @@ class Copies:
         self.place = place
         self._real = real
 
-    def pull(self, scenario: str | Scenario, content: images.Pushable, previous: images.Pushable | None = None, **options: Any) -> Outcome:
-        """Copy an image that the place has into the real registry. ``previous``: what the tag names there before."""
+    def pull(
+        self,
+        scenario: str | Scenario,
+        content: images.Pushable,
+        previous: images.Pushable | None = None,
+        sound: images.Pushable | None = None,
+        **options: Any,
+    ) -> Outcome:
+        """Copy an image that the place has into the real registry.
+
+        ``previous``: what the tag names there before. ``sound``: what is copied in place of ``content`` where no faults are
+        played, because it is itself the fault.
+        """
+        content = content if self.place.played or sound is None else sound
         scene = self.place.repository(self._name(scenario))
         self.place.put(scene, content, ["1"])
         return self.copy(self.place, scene, self._real, self._real.repository("pulled"), content, previous, scene, options)
 
-    def push(self, scenario: str | Scenario, content: images.Pushable, previous: images.Pushable | None = None, **options: Any) -> Outcome:
+    def push(
+        self,
+        scenario: str | Scenario,
+        content: images.Pushable,
+        previous: images.Pushable | None = None,
+        **options: Any,
+    ) -> Outcome:
         """Copy an image that the real registry has into the place."""
         source = self._real.repository("pushed")
         self._real.put(source, content, ["1"])
