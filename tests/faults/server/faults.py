@@ -55,7 +55,9 @@ def early(status: int, after: int = 0, code: str = "") -> Fault:
 
     def play(exchange: Exchange) -> None:
         exchange.body(after)
-        exchange.give(error(status, code))
+        answer = error(status, code)
+        answer.last = True
+        exchange.give(answer)
         # Until the client has seen it, nothing else is taken; a reset at once would tear the answer away.
         exchange.peer.stall(5)
 

@@ -36,6 +36,9 @@ PREFIX = "fault/"
 #: The addresses it listens at. All of 127.0.0.0/8 is this machine.
 HOME, OTHER = "127.0.0.1", "127.0.0.2"
 
+#: The scenario in which nothing goes wrong.
+NONE = "none"
+
 _CREDENTIALS = frozenset(("authorization", "proxy-authorization", "cookie"))
 
 
@@ -130,11 +133,11 @@ class FaultRegistry:
 
     # -- what it holds and plays ---------------------------------------------------------------------------------
 
-    def repository(self, scenario: str = "") -> str:
-        """A repository that nobody has used, in which the scenario is played; none with ""."""
-        if scenario and scenario not in self._scenarios:
+    def repository(self, scenario: str = NONE) -> str:
+        """A repository that nobody has used, in which the scenario is played; with `NONE` none is."""
+        if scenario != NONE and scenario not in self._scenarios:
             raise KeyError(f"no scenario is called {scenario}")
-        return f"{PREFIX}{scenario or 'none'}/{next(self._names)}"
+        return f"{PREFIX}{scenario}/{next(self._names)}"
 
     def put(self, scenario: str, content: Pushable, tags: Iterable[str] = ("1",)) -> str:
         """Store an image in a new `repository` of a scenario, and give its name."""
@@ -313,4 +316,4 @@ class FaultRegistry:
         return count >= rule.after
 
 
-_NOTHING = Scenario("none")
+_NOTHING = Scenario(NONE)

@@ -59,6 +59,9 @@ LASTING: dict[str, Fault] = {
     "immutable": refused(412, "PRECONDITION", f"{_SERVER_SAYS}: the tag is immutable"),
 }
 
+#: A proxy that takes no larger requests.
+_LIMITED = on(_BODY, early(413), when=lambda exchange: exchange.length > 2 * 1024 * 1024)
+
 SCENARIOS = (
     Scenario("pushreset", (on(_PUT, broken(), 1, together=True, when=_has_body),)),
     Scenario("pushresetkept", (on(_PUT, kept_and_broken(), 1, together=True, when=_has_body),)),
@@ -68,12 +71,13 @@ SCENARIOS = (
     Scenario("pushlost", (on(_PUT, lost(), 1, together=True),)),
     Scenario("pushsessalways", (on(_PUT, session_lost()),)),
     *(Scenario(f"put{status}", (on(_PUT, refused(status), 1, together=True),)) for status in (500, 502, 503, 504)),
+    Scenario("smallbodies", (_LIMITED,)),
+    *(Scenario(f"patch{status}", (_LIMITED, on(_PATCH, refused(status), 1, together=True))) for status in (500, 503)),
     *(Scenario(f"post{status}", (on(_POST, refused(status), 2, together=True),)) for status in (429, 503)),
     Scenario("postafter", (on(_POST, refused(429, headers={"Retry-After": "1"}), 1, together=True),)),
     Scenario("garbledonce", (on(_PUT, refused(400, "DIGEST_INVALID"), 1, together=True),)),
     Scenario("garbled", (on(_PUT, refused(400, "DIGEST_INVALID", "provided digest did not match")),)),
     Scenario("pushearly413", (on(_BODY, early(413, 64 * 1024), when=_has_body),)),
-    Scenario("pushearly413proxy", (on(_BODY, early(413), when=lambda exchange: exchange.length > 2 * 1024 * 1024),)),
     Scenario(
         "pushtokenexp",
         (on(_PUT, expired(), 1, together=True),),
