@@ -267,6 +267,18 @@ def kept_and_broken(share: float = 0.5) -> Fault:
     return Fault("reset in the request, part kept", play)
 
 
+def stalled(share: float = 0.5, seconds: float = 60.0) -> Fault:
+    """Nothing more is taken once a share of the request's body has come."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.body(int(exchange.length * share))
+        exchange.entry.status = 100
+        exchange.peer.wait(seconds)
+        exchange.peer.close()
+
+    return Fault("stall in the request", play)
+
+
 def lost(how: str = RESET) -> Fault:
     """The request is carried out, its answer is never sent."""
 

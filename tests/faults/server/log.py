@@ -51,6 +51,8 @@ class Entry:
     faults: list[str] = field(default_factory=list)
     #: Number of the connection, from 1.
     connection: int = 0
+    #: Whether it was asked for as a proxy is, by a whole URL.
+    proxied: bool = False
 
     @property
     def path(self) -> str:

@@ -46,13 +46,16 @@ class FaultRegistry:
     """Started on entering its ``with`` block, stopped on leaving it.
 
     It listens over HTTP and over TLS on `HOME` and on `OTHER`; all four origins are the same registry. ``tls``: which of
-    them `host` is. ``directory`` is for certificates. ``base``: what ``/v2/`` meets, which has no repository.
+    them `host` is. ``directory`` is for certificates. ``context``: a TLS context in place of one with a good certificate.
+    ``base``: what ``/v2/`` meets, which has no repository. Asked for whole URLs it answers as a proxy that knows no other
+    registry.
     """
 
     def __init__(
         self,
         tls: bool = False,
         directory: str | os.PathLike[str] | None = None,
+        context: ssl.SSLContext | None = None,
         base: Iterable[Rule] = (),
     ) -> None:
         self.tls = tls
@@ -60,6 +63,7 @@ class FaultRegistry:
         self.log = Log()
         self.connections = 0
         self._given_directory = directory
+        self._given_context = context
         self._base = Scenario("", tuple(base))
         self._api = Api(self.storage)
         self._doorman = Doorman()
@@ -79,8 +83,10 @@ class FaultRegistry:
             authority = Authority(self.directory)
             #: The certificate for clients to trust.
             self.ca = authority.certificate
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*authority.server())
+            context = self._given_context
+            if context is None:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(*authority.server())
             for address in (HOME, OTHER):
                 for secure in (None, context):
                     self._listen(stack, address, secure)
@@ -267,6 +273,9 @@ class FaultRegistry:
         return len(exchange.arrived) == exchange.length
 
     def _entry(self, peer: Peer, origin: str, method: str, target: str, headers: dict[str, str]) -> Entry:
+        proxied = target.startswith("http://")
+        if proxied:
+            target = "/" + target.partition("://")[2].partition("/")[2]
         meant = meaning(method, target)
         shown = {name: fingerprint(value) if name in _CREDENTIALS else value for name, value in headers.items()}
         value = headers.get("authorization")
@@ -285,6 +294,7 @@ class FaultRegistry:
                 scheme=value.partition(" ")[0].lower() if value is not None else None,
                 credential=fingerprint(value) if value is not None else None,
                 connection=peer.number,
+                proxied=proxied,
             )
             self.log.add(entry)
         return entry

@@ -34,6 +34,7 @@ SCENARIOS = (
     Scenario("busy", (on((*READS, *WRITES), refused(429, body=b"<html>slow down</html>")),)),
     Scenario("slowman", (on(Kind.GET_MANIFEST, drip()),)),
     Scenario("stallman", (on(Kind.GET_MANIFEST, stall()),)),
+    Scenario("proxydenied", (on(READS, refused(407, body=b"Proxy Authentication Required")),)),
     Scenario("silent", (on(READS, stall(None)),)),
     Scenario("badgateway", (on(READS, page(b"<html><h1>Bad Gateway</h1></html>", 502)),)),
     Scenario("infman", (on(Kind.GET_MANIFEST, endless()),)),

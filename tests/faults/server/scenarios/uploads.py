@@ -14,10 +14,12 @@ from ..faults import (
     done_then,
     early,
     expired,
+    hung_up,
     kept_and_broken,
     lost,
     refused,
     session_lost,
+    stalled,
     with_headers,
 )
 from ..kinds import UPLOADS, Kind
@@ -85,6 +87,8 @@ SCENARIOS = (
     ),
     *(Scenario(f"refuses-{name}", (on(UPLOADS, fault),)) for name, fault in LASTING.items()),
     *(Scenario(f"refuses-tag-{name}", (on(_MANIFEST, fault),)) for name, fault in LASTING.items()),
+    Scenario("stallput", (on(_PUT, stalled(), 1, together=True, when=lambda exchange: exchange.length > 1000),)),
+    Scenario("hungup", (on(Kind, hung_up()),)),
     Scenario("locnone", (on(_POST, with_headers(location=None)),)),
     Scenario("locabsolute", (on(UPLOADS, _location("{home}<path>")),)),
     Scenario("locrelative", (on(UPLOADS, _location("<path>")),)),
