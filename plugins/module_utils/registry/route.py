@@ -132,7 +132,7 @@ class Route:
         while True:
             connection = (None if fresh else self._idle_connection()) or self._open()
             if self._stop.is_set():
-                connection.wait_at_most(HASTE)
+                connection.hasten(HASTE)
             if sending is not None:
                 sending()
             try:
@@ -262,7 +262,7 @@ class Route:
             raise
         except (OSError, ValueError, http.client.HTTPException) as exc:
             raise network_error(exc, self.name, "during the handshake" if self._context else "") from exc
-        return Connection(sock, self.name, self._timeout, self.minimum_rate, self.rate_window)
+        return Connection(sock, self.name, self._timeout, self.minimum_rate, self.rate_window, self._stop)
 
     def _release(self, connection: Connection, spent: bool, reusable: bool) -> None:
         if reusable and not spent and len(self._idle) < self._keep:
