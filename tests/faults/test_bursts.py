@@ -9,12 +9,15 @@ import time
 
 import pytest
 
-from ansible_collections.longshore.oci.plugins.module_utils.registry import retry, route
+from ansible_collections.longshore.oci.plugins.module_utils.registry import connection, retry, route
 from ansible_collections.longshore.oci.tests.faults.server import Kind
+from ansible_collections.longshore.oci.tests.faults.server.registry import HOME
+from ansible_collections.longshore.oci.tests.faults.server.registry import OTHER as OTHER_HOME
 from ansible_collections.longshore.oci.tests.faults.server.scenarios.bursts import LASTING, PASSING, RETRY_AFTER
 from ansible_collections.longshore.oci.tests.servers import images
 
 IMAGE = images.image("linux/amd64", [images.noise_layer(20_000, seed=1)])
+LARGE = images.image("linux/amd64", [images.noise_layer(24_000_000, seed=7)])
 OTHER = images.image("linux/amd64", [images.noise_layer(1000, seed=3)])
 LAYER = IMAGE.layers[0]
 
@@ -132,6 +135,19 @@ def test_f4_2_15_a_drip_is_given_up(copies, monkeypatch, scenario):
 def test_f4_2_15_a_stall_is_given_up(copies, scenario):
     outcome = copies.pull(scenario, IMAGE, OTHER, retries=1, timeout=0.5)
     outcome.failed("did not answer in time", "'timeout' sets how long to wait")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_f4_2_15_pauses_are_borne(module, faulty, monkeypatch, tls):
+    """Longer than we wait at a stretch, in the middle of a body that fills all buffers, up and down."""
+    monkeypatch.setattr(connection, "LOOK_UP", 0.15)
+    hosts = [faulty.origin(address, tls).partition("://")[2] for address in (HOME, OTHER_HOME)]
+    source, dest = faulty.put("late", LARGE), faulty.repository("late")
+    options = {"src_plain_http": not tls, "dest_plain_http": not tls, "src_ca_path": str(faulty.ca), "dest_ca_path": str(faulty.ca)}
+    result = module("image_copy", src=f"{hosts[0]}/{source}:1", dest=f"{hosts[1]}/{dest}:1", **options)
+    assert not result.get("failed"), result
+    assert faulty.storage[dest].tags == {"1": LARGE.digest}
+    assert len(faulty.log.of(source, Kind.GET_BLOB)) == len(faulty.log.of(dest, Kind.PUT_UPLOAD)) == 2
 
 
 def test_f4_2_15_a_stall_once_is_resumed(copies):

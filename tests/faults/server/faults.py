@@ -242,6 +242,26 @@ def stall(share: float | None = 0.5, seconds: float = 60.0) -> Fault:
     return Fault("stall", play)
 
 
+def late(seconds: float = 0.5) -> Fault:
+    """Half of the request's body, a pause, the other half; the usual answer with a pause before it and in its middle."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.body(exchange.length // 2)
+        exchange.peer.wait(seconds)
+        answer = exchange.usual()
+        exchange.peer.wait(seconds)
+        if exchange.entry.method == "HEAD":
+            exchange.give(answer)
+            return
+        exchange.begin(answer)
+        half = len(answer.body) // 2
+        exchange.send(answer.body[:half])
+        exchange.peer.wait(seconds if half else 0)
+        exchange.send(answer.body[half:])
+
+    return Fault("late", play)
+
+
 def broken(share: float = 0.5, how: str = RESET) -> Fault:
     """The connection ends when a share of the request's body has come; the registry keeps nothing of it."""
 

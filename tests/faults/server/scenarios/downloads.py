@@ -14,6 +14,7 @@ from ..faults import (
     cut,
     drip,
     endless,
+    late,
     page,
     refused,
     short_length,
@@ -39,6 +40,11 @@ def _is_json(exchange: Exchange) -> bool:
 
 def _is_layer(exchange: Exchange) -> bool:
     return not _is_json(exchange)
+
+
+def _is_large(exchange: Exchange) -> bool:
+    blobs = exchange.server.storage[exchange.repository].blobs
+    return exchange.length > 100_000 or len(blobs.get(exchange.reference, b"")) > 100_000
 
 
 def _off_by_one(answer: Answer, exchange: Exchange) -> None:
@@ -76,6 +82,7 @@ SCENARIOS = (
     Scenario("infblobchunks", (on(_BLOB, endless(framed=True)),)),
     Scenario("slowblob", (on(_BLOB, drip(), when=_is_layer),)),
     Scenario("stallblob", (on(_BLOB, stall()),)),
+    Scenario("late", (on((Kind.GET_BLOB, Kind.PUT_UPLOAD), late(), when=_is_large),)),
     Scenario("stallonce", (on(_BLOB, stall(), 1),)),
     Scenario("noheader", (on(_BLOB, stall(None)),)),
     Scenario("gzipped", (on(_BLOB, with_headers(content_encoding="gzip")),)),
