@@ -113,7 +113,9 @@ def test_f4_2_42_every_address_of_a_registry_is_tried(module, monkeypatch, fault
     """The first one cannot be reached, the second refuses, the third answers."""
     repository = faulty.put("none", IMAGE)
     places = found(
-        (socket.AF_INET6, "2001:db8::1", 1), (socket.AF_INET, "127.0.0.1", free_port()), (socket.AF_INET, "127.0.0.1", faulty.port())
+        (socket.AF_INET6, "2001:db8::1", 1),
+        (socket.AF_INET, "127.0.0.1", free_port()),
+        (socket.AF_INET, "127.0.0.1", faulty.port()),
     )
     lookups(monkeypatch, "registry.example", places)
     began = time.monotonic()

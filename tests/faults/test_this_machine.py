@@ -49,7 +49,9 @@ def holding(place, scenario, content):
     return f"{place.host}/{repository}:1"
 
 
-@pytest.mark.parametrize("form", ["docker-archive:{}/images.tar:app:1", "oci-archive:{}/images.tar:app", "oci:{}/layout:app", "dir:{}/images"])
+@pytest.mark.parametrize(
+    "form", ["docker-archive:{}/images.tar:app:1", "oci-archive:{}/images.tar:app", "oci:{}/layout:app", "dir:{}/images"]
+)
 def test_f4_2_32_a_disk_too_small_is_known_beforehand(module, played, disk, form):
     """skopeo and crane leave a truncated archive of 2 MiB."""
     before = holding(played, "none", OTHER)

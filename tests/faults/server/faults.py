@@ -190,11 +190,13 @@ def short_length(share: float = 0.5) -> Fault:
     return changed(change, "short length")
 
 
-def endless(limit: int = 64 * 1024 * 1024, framed: bool = False, lead: bytes | None = None) -> Fault:
-    """The usual body and then bytes without end, or as far as ``limit``; ``framed``: in chunks. ``lead``: another beginning."""
+def endless(limit: int = 64 * 1024 * 1024, framed: bool = False, lead: bytes | None = None, status: int | None = None) -> Fault:
+    """The usual body and then bytes without end, or as far as ``limit``; ``framed``: in chunks. ``lead``: another
+    beginning, ``status``: another status."""
 
     def play(exchange: Exchange) -> None:
         answer = exchange.usual()
+        answer.status = status or answer.status
         answer.framed = False
         if framed:
             answer.headers["Transfer-Encoding"] = "chunked"

@@ -38,6 +38,8 @@ SCENARIOS = (
     Scenario("silent", (on(READS, stall(None)),)),
     Scenario("badgateway", (on(READS, page(b"<html><h1>Bad Gateway</h1></html>", 502)),)),
     Scenario("infman", (on(Kind.GET_MANIFEST, endless()),)),
+    Scenario("infheader", (on(Kind.GET_MANIFEST, refused(200, headers={f"X-{n}": "x" * 8000 for n in range(400)})),)),
+    Scenario("inferror", (on(Kind.GET_MANIFEST, endless(status=403, lead=b'{"errors": [{"code": "DENIED", "message": "')),)),
     Scenario("infmanchunks", (on(Kind.GET_MANIFEST, endless(framed=True)),)),
     Scenario("hugeman", (on(Kind.GET_MANIFEST, refused(200, headers={"Content-Length": str(64 * 1024 * 1024)})),)),
 )

@@ -54,7 +54,7 @@ SCENARIOS = (
         "redirback",
         (
             on(_BLOB, redirect("{other}/storage/{repository}/blobs/{reference}"), 1),
-            on(_STORAGE, redirect("{plain}/v2/{repository}/blobs/{reference}"), 1),
+            on(_STORAGE, redirect("{plain}/v2/{repository}/blobs/{reference}?again"), 1),
         ),
         Login(users=_USER),
     ),
