@@ -235,6 +235,10 @@ class FaultRegistry:
             if context is not None:
                 sock = self._wrapped(sock, context)
             peer = Peer(sock, number, self._ended)
+            if context is None and peer.speaks_tls():
+                # As web servers do. It is no request.
+                peer.send(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                return
             while peer.open and self._one(peer, origin):
                 continue
         except (OSError, ValueError):
