@@ -140,6 +140,9 @@ def _size(field: bytes) -> int:
         size = int.from_bytes(field, "big", signed=negative) - (0 if negative else 0x80 << 88)
     else:
         size = _octal(field, "size")
+        if size and field.lstrip(b" ").startswith(b"\0"):
+            # To some readers this is 0, and so the next file begins elsewhere.
+            raise ArchiveError("a member of the tar archive has a size with a NUL in front of it")
     return checked_size(size)
 
 
