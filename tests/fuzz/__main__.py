@@ -21,9 +21,8 @@ import atheris
 atheris.enabled_hooks.add("str")
 # Everything that is imported from here on is watched, so that inputs that reach new code are kept and mutated.
 with atheris.instrument_imports(include=["ansible_collections.longshore.oci.plugins.module_utils", "json.decoder"]):
+    from ansible_collections.longshore.oci.tests.fuzz.oracle import bounded_memory
     from ansible_collections.longshore.oci.tests.fuzz.targets import TARGETS
-
-from ansible_collections.longshore.oci.tests.fuzz.oracle import bounded_memory
 
 #: Most memory of the whole process, and the longest time for one input.
 MEMORY_MIB, TIMEOUT = 768, 10
@@ -31,11 +30,15 @@ MEMORY_MIB, TIMEOUT = 768, 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("target", choices=TARGETS, nargs="?")
+    parser.add_argument("--list", action="store_true", help="show the names of the targets")
     parser.add_argument("--seconds", type=int, default=0, help="how long; 0 for the fixed number of inputs")
     parser.add_argument("--corpus", type=pathlib.Path, help="where inputs that reach new code are kept for the next run")
     parser.add_argument("--findings", type=pathlib.Path, default=pathlib.Path("."), help="where what breaks is written")
     chosen = parser.parse_args()
+    if chosen.list or not chosen.target:
+        print("\n".join(TARGETS))
+        return
     target = TARGETS[chosen.target]
 
     def one(data: bytes) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.longshore.oci.plugins.module_utils.model.errors import OciError
 from ansible_collections.longshore.oci.plugins.module_utils.registry.auth_file import AuthFile
 from ansible_collections.longshore.oci.plugins.module_utils.registry.credentials import (
-    CredentialStore,
     Credentials,
+    CredentialStore,
     basic_authorization,
     check_credentials,
     normal_key,

@@ -45,6 +45,9 @@ def names() -> Iterator[bytes]:
         "linux/arm64/v8",
         "windows/amd64:10.0.17763.1",
         "local",
+        "linux/arm/v\u00b2",
+        "linux/arm/v" + "9" * 40,
+        "oci-archive:a.tar:@" + "9" * 40,
     ):
         yield text.encode()
 
@@ -65,8 +68,11 @@ def manifests() -> Iterator[bytes]:
     subject = images.image("linux/amd64", [], subject=images.image("linux/amd64", []).manifest, artifact_type="a/b")
     yield b"\0" + subject.manifest.data
     named = {"org.opencontainers.image.ref.name": "1.0", "io.containerd.image.name": "registry.example/app:1.0"}
-    entry = {**subject.manifest.descriptor, "annotations": named, "data": "e30=", "urls": ["https://a.example/b"]}
-    yield b"\0" + json.dumps({"schemaVersion": 2, "manifests": [entry], "annotations": {"a": "b"}}).encode()
+    platform = {"os": "linux", "architecture": "arm64", "variant": "v\u00b2", "os.version": "1"}
+    entry = {**subject.manifest.descriptor, "annotations": named, "platform": platform, "urls": ["https://a.example/b"]}
+    yield b"\0" + json.dumps({"schemaVersion": 2, "manifests": [entry], "annotations": {"a": "b\ud83d\ude00"}}).encode()
+    entry = {**images.Blob("a/b", b"{}").descriptor, "data": "e30=", "annotations": {"a": "\ud800"}}
+    yield b"\0" + json.dumps({"schemaVersion": 2, "manifests": [entry]}, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _listed() -> bytes:
@@ -94,6 +100,8 @@ def auth_files() -> Iterator[bytes]:
         {"auths": {"https://registry.example/v2/": {"identitytoken": "marked-identity-token", "auth": "PHRva2VuPjo="}}},
         {"auths": {"registry.example": {}}, "credsStore": "desktop", "credHelpers": {"registry.example": "pass"}},
         {"auths": {"Registry.Example:5000": {"auth": "bm8tY29sb24="}, "[::1]:5000": {"auth": "not base64!"}}},
+        {"auths": {"registry.example": {"identitytoken": "marked-\ud800-token"}}},
+        {"auths": {"registry.example": {"username": "u\udfff", "password": "marked-password"}}},
         {"auths": None, "credsStore": None, "detachKeys": "ctrl-e,e", "currentContext": "x", "plugins": {"a": {"b": "c"}}},
     ):
         yield json.dumps(document).encode()

@@ -29,7 +29,7 @@ TARGETS = {
     "manifest": Target(documents.check, seeds.manifests, 20_000),
     "challenge": Target(headers.check, seeds.challenges, 60_000, 1024),
     "auth-file": Target(auth_files.check, seeds.auth_files, 20_000),
-    "tar": Target(archives.tar, seeds.tars, 10_000, 16384),
-    "archive": Target(archives.images, seeds.archive_parts, 10_000, 8192),
+    "tar": Target(archives.tar, seeds.tars, 20_000, 16384),
+    "archive": Target(archives.images, seeds.archive_parts, 15_000, 8192),
     "packed": Target(archives.packed, seeds.packed, 20_000, 8192),
 }
