@@ -12,7 +12,7 @@ shopt -s inherit_errexit
 PARTS=(
     floors lint types changelog
     registry sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
-    unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
+    load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
 
@@ -32,6 +32,7 @@ declare -A ABOUT=(
     [unit]="tests/unit, Python 3.11, newest libraries"
     [unit-old]="tests/unit, Python 3.9, requests 2.25.1 and urllib3 1.26.5"
     [unit-new]="tests/unit, Python 3.13, newest libraries"
+    [load]="tests/load: much at once, memory and threads; LONGSHORE_LOAD_GIB=20 for the large layer in full"
     [fuzz]="tests/fuzz: parsers and archive readers, a fixed number of inputs; LONGSHORE_FUZZ_SECONDS for others, so long each"
     [units-2.16]="ansible-test units, core 2.16, Python 3.10"
     [units-2.18]="ansible-test units, core 2.18, Python 3.11"
@@ -134,6 +135,13 @@ part_fuzz() {
         "$venv/bin/python" -m "$program" "${options[@]}" 2>&1 | grep -aEv '^#[0-9]+[[:space:]]+(NEW|REDUCE|pulse)' || status=1
     done
     [ "$status" = 0 ] || die "a promise is broken: the inputs are in $WORK/fuzz/findings"
+}
+
+part_load() {
+    local venv tree
+    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    tree=$(export_tree "$1")
+    run_pytest "$venv" "$tree" tests/load -s --durations=0 --durations-min=1
 }
 
 part_registry() {
