@@ -96,6 +96,16 @@ options:
     type: str
     vars:
       - name: longshore_proxy
+  trusted_realms:
+    description:
+      - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
+      - Needed only where the registry sends its clients to a token server at another host, and that cannot be known to be the
+        right one, as with O(plain_http=true) or where it names several.
+    type: list
+    elements: str
+    default: []
+    vars:
+      - name: longshore_trusted_realms
   timeout:
     description:
       - Seconds without a single byte after which a request is given up.

@@ -80,6 +80,14 @@ options:
         V(socks5h://proxy.example.com:1080).
       - Without it the usual environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used.
     type: str
+  src_trusted_realms:
+    description:
+      - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
+      - Needed only where the source registry sends its clients to a token server at another host, and that cannot be known to be the
+        right one, as with O(src_plain_http=true) or where it names several.
+    type: list
+    elements: str
+    default: []
   dest_username:
     description:
       - User name for the destination registry. It goes together with O(dest_password).
@@ -141,6 +149,14 @@ options:
         V(socks5h://proxy.example.com:1080).
       - Without it the usual environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used.
     type: str
+  dest_trusted_realms:
+    description:
+      - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
+      - Needed only where the destination registry sends its clients to a token server at another host, and that cannot be known to be the
+        right one, as with O(dest_plain_http=true) or where it names several.
+    type: list
+    elements: str
+    default: []
 attributes:
   action_group:
     membership:

@@ -78,6 +78,9 @@ def loads(data: bytes, what: str = "document") -> Any:
     except InvalidManifest as exc:
         raise InvalidManifest(f"{what} is not valid JSON: {exc.message}") from None
     except (ValueError, RecursionError) as exc:
+        if data.lstrip()[:1] == b"<":
+            # A proxy, a log-in page or a wall against robots has answered in the registry's place (S23).
+            raise InvalidManifest(f"{what} is not JSON but a web page, as proxies and web servers send it") from None
         raise InvalidManifest(f"{what} is not valid JSON: {sanitise(exc, 120)}") from None
     return value
 

@@ -79,7 +79,8 @@ class Blobs:
                 stream=True,
             )
 
-        return Download(ask, name, descriptor.size, offset, self._session.settings.retries, self._session.pause)
+        session = self._session
+        return Download(ask, name, session.base + path, descriptor.size, offset, session.settings.retries, session.pause)
 
     def read(self, repository: str, descriptor: Descriptor, limit: int) -> bytes:
         """A blob of at most ``limit`` bytes, whole and verified. Raises SizeMismatch beyond the limit, DigestMismatch."""
@@ -112,7 +113,7 @@ class Download:
     """The bytes of one blob from ``offset`` on. A connection that breaks is replaced by one that goes on from there.
 
     ``ask(start, etag)`` requests the blob, from ``start`` if that is not 0. Each time it is the registry that is asked,
-    never the storage it redirected us to, whose URL may have expired (R1.72). ``retries``: how often it is asked again
+    never the storage it redirected us to, whose URL may have expired (R1.72). ``url`` is where. ``retries``: how often it is asked again
     without getting on; ``pause`` waits before it is. The stream ends one byte after ``size`` if there is more, so that a
     reader can tell.
     """
@@ -121,6 +122,7 @@ class Download:
         self,
         ask: Callable[[int, str], Response],
         name: str,
+        url: str,
         size: int,
         offset: int,
         retries: int,
@@ -128,6 +130,7 @@ class Download:
     ) -> None:
         self._ask = ask
         self._name = name
+        self._url = url
         self._size = size
         self._offset = offset
         self._retries = retries
@@ -191,6 +194,7 @@ class Download:
         self._failures += 1
         if not exc.transient or self._failures > self._retries:
             exc.about(self._name)
+            exc.facts.update(attempts=self._failures, url=self._url)
             if self._failures > 1:
                 exc.message += f" (asked {self._failures} times for what comes after byte {self._offset})"
                 exc.args = (exc.message,)

@@ -13,17 +13,25 @@ from __future__ import annotations
 import http.client
 import io
 import select
+import socket
 import ssl
+import threading
 import time
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
 
-from ..model.errors import NetworkError
+from ..model.errors import Cancelled, NetworkError
 
 #: A peer that moves fewer bytes a second than this, over so many seconds of waiting for it, counts as stalled.
 MINIMUM_RATE = 1024
 RATE_WINDOW = 60.0
+#: Seconds after which a wait for the peer looks up to see whether the task has been told to stop.
+LOOK_UP = 1.0
 #: More interim answers than anybody has a use for.
 INTERIM_LIMIT = 16
+
+_Given = TypeVar("_Given")
+_Moved = TypeVar("_Moved")
 
 
 class Socket(Protocol):
@@ -81,10 +89,14 @@ class Connection:
         timeout: float,
         minimum: int = MINIMUM_RATE,
         window: float = RATE_WINDOW,
+        stop: threading.Event | None = None,
     ) -> None:
         self._sock = sock
         self._name = name
         self._timeout = timeout
+        self._stop = stop
+        # TLS inside of TLS cannot be asked again after a timeout: what it was sending may be half sent.
+        self._look_up = LOOK_UP if isinstance(sock, socket.socket) else float("inf")
         self._minimum = minimum
         self._window = window
         self._poll = select.poll()
@@ -94,7 +106,7 @@ class Connection:
         self.used = False
         #: Whether a byte of the current answer has come.
         self.answered = False
-        sock.settimeout(timeout)
+        sock.settimeout(min(timeout, self._look_up))
 
     def is_alive(self) -> bool:
         """Whether the idle connection may be used: a server that closed it, or sent what nobody asked for, shows."""
@@ -102,14 +114,14 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``. Raises OSError; NetworkError when the peer takes it too slowly."""
-        count = self._sock.send(data)
+        count = self._patiently(self._sock.send, data)
         if count == len(data):
             return
         view = memoryview(data)[count:]
         pace = Pace(self._minimum, self._window, self._name)
         while view:
             began = time.monotonic()
-            count = self._sock.send(view)
+            count = self._patiently(self._sock.send, view)
             pace.note(count, time.monotonic() - began)
             view = view[count:]
 
@@ -126,7 +138,7 @@ class Connection:
         except OSError:
             return True
         finally:
-            self._sock.settimeout(self._timeout)
+            self._sock.settimeout(min(self._timeout, self._look_up))
         return True
 
     def has_words(self) -> bool:
@@ -135,7 +147,7 @@ class Connection:
         Raises ssl.SSLError for an alert: that is how a server says that it wants another client certificate.
         """
         try:
-            self._early = self._early or self._sock.recv(16384)
+            self._early = self._early or self._patiently(self._sock.recv, 16384)
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return False
         except ssl.SSLError:
@@ -148,7 +160,7 @@ class Connection:
         """The answer, its body unread. Raises OSError, http.client.HTTPException, NetworkError."""
         self.answered = bool(self._early)
         pace = Pace(self._minimum, self._window, self._name)
-        incoming = _Incoming(self, self._sock, pace, self._early)
+        incoming = _Incoming(self, pace, self._early)
         stream: Any = io.BufferedReader(incoming, 16384)
         self._early = b""
         for unused in range(INTERIM_LIMIT):
@@ -178,7 +190,30 @@ class Connection:
         """Let no read or send wait longer than ``seconds``, from now on."""
         if seconds != self._timeout:
             self._timeout = seconds
-            self._sock.settimeout(seconds)
+            self._sock.settimeout(min(seconds, self._look_up))
+
+    def hasten(self, seconds: float) -> None:
+        """`wait_at_most`, for what is still to be done when the task has been told to stop already."""
+        self._stop = None
+        self.wait_at_most(seconds)
+
+    def _patiently(self, move: Callable[[_Given], _Moved], what: _Given) -> _Moved:
+        # A wait for the peer as long as the timeout, cut short when the task is told to stop. Neither plain sockets nor
+        # those with TLS have moved a byte when they time out, and both may be asked again.
+        waited = 0.0
+        while True:
+            try:
+                return move(what)
+            except socket.timeout:
+                waited += self._look_up
+                if self._stop is not None and self._stop.is_set():
+                    raise Cancelled("the task was told to stop") from None
+                if waited >= self._timeout:
+                    raise
+
+    def receive_into(self, buffer: Any) -> int:
+        """The next bytes from the peer, as many as are there; 0 at the end."""
+        return self._patiently(self._sock.recv_into, buffer)
 
     def close(self) -> None:
         """Close it at once; whatever is under way is lost."""
@@ -201,10 +236,9 @@ class _Opened:
 class _Incoming(io.RawIOBase):
     """The receiving side of one answer. Every read of the socket passes here, so that a drip is noticed anywhere."""
 
-    def __init__(self, connection: Connection, sock: Socket, pace: Pace, early: bytes) -> None:
+    def __init__(self, connection: Connection, pace: Pace, early: bytes) -> None:
         super().__init__()
         self._connection = connection
-        self._sock = sock
         self._pace = pace
         self._early = early
         #: Whether the connection has ended.
@@ -221,12 +255,12 @@ class _Incoming(io.RawIOBase):
             return count
         if not self._connection.answered:
             # Waiting for the first byte is waiting for work the registry does; only the timeout limits that.
-            count = self._sock.recv_into(buffer)
+            count = self._connection.receive_into(buffer)
             self._connection.answered = count > 0
             self.ended = not count
             return count
         began = time.monotonic()
-        count = self._sock.recv_into(buffer)
+        count = self._connection.receive_into(buffer)
         self._pace.note(count, time.monotonic() - began)
         self.ended = not count
         return count

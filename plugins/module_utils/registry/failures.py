@@ -9,6 +9,7 @@ import errno
 import http.client
 import socket
 import ssl
+import time
 
 from ..model.errors import NetworkError, TlsError
 from ..model.text import shown
@@ -96,8 +97,10 @@ def _verification(exc: ssl.SSLCertVerificationError, name: str) -> str:
     detail = shown(getattr(exc, "verify_message", "") or exc, 200)
     if code in _HOSTNAME:
         return f"the certificate of {name} is for another name ({detail}); use a name that it has"
+    # Python does not give us a certificate that it has refused: the other moment is the certificate's to tell.
+    ours = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
     if code == _EXPIRED:
-        return f"the certificate of {name} has expired; renew it, or check the clock of this machine"
+        return f"the certificate of {name} has expired; renew it, or check the clock: {ours}"
     if code == _NOT_YET_VALID:
-        return f"the certificate of {name} is not valid yet; check the clocks of the registry and of this machine"
+        return f"the certificate of {name} is not valid yet; check the clock of the registry and ours: {ours}"
     return f"the certificate of {name} is not trusted ({detail}); give the authority that signed it in 'ca_path'"

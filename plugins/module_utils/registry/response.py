@@ -129,9 +129,9 @@ class Response:
         try:
             # read1 gives what is there. read would wait for all of size, and a peer that drips would keep us for hours.
             data = self._answer.read1(size)
-        except (OSError, http.client.HTTPException, NetworkError) as exc:
+        except (OSError, http.client.HTTPException, NetworkError, Cancelled) as exc:
             self.close()
-            if isinstance(exc, NetworkError):
+            if isinstance(exc, (NetworkError, Cancelled)):
                 raise
             raise network_error(exc, self._name, f"after {self._progress()}") from exc
         if self._bandwidth is not None:

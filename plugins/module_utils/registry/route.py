@@ -11,7 +11,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, Union
+from typing import TYPE_CHECKING, Protocol, TypeVar, Union
 
 from ..model.digest import CHUNK
 from ..model.errors import Cancelled, InvalidInput, NetworkError, OciError, SizeMismatch
@@ -42,6 +42,14 @@ _CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _COMMON = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n"
 
 
+class SourceFailed(Exception):
+    """Reading a body failed with ``error``: neither the connection nor the server it was for is to blame."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Body(Protocol):
     """A body too large for memory. ``open`` gives it anew from its first byte, for every try."""
 
@@ -54,6 +62,7 @@ class Body(Protocol):
 
 
 Payload = Union[bytes, Body, None]
+_Read = TypeVar("_Read")
 
 
 class Route:
@@ -111,8 +120,8 @@ class Route:
         """Send one request, exactly ``target`` (R1.30), and give its answer with the body unread.
 
         A connection that the server closed while it was idle is replaced once, without the caller's notice, if the
-        request is ``repeatable``. ``sending`` is called before the first byte goes out. Raises NetworkError; what the
-        source of a body raises comes out as it is.
+        request is ``repeatable``. ``sending`` is called before the first byte goes out. Raises NetworkError; SourceFailed
+        for what the source of a body raises.
         """
         head = self._head(method, target, headers, authorization, payload)
         if isinstance(payload, bytes) and len(payload) <= _TOGETHER:
@@ -123,7 +132,7 @@ class Route:
         while True:
             connection = (None if fresh else self._idle_connection()) or self._open()
             if self._stop.is_set():
-                connection.wait_at_most(HASTE)
+                connection.hasten(HASTE)
             if sending is not None:
                 sending()
             try:
@@ -205,10 +214,10 @@ class Route:
         left = body.length
         if left == 0:
             return False
-        source = body.open()
+        source = _read(body.open)
         try:
             while left:
-                data = source.read(min(chunk, left))
+                data = _read(functools.partial(source.read, min(chunk, left)))
                 if not data:
                     raise SizeMismatch(f"the source ended {left} bytes before the {body.length} bytes it was to give")
                 if self._stop.is_set():
@@ -253,7 +262,7 @@ class Route:
             raise
         except (OSError, ValueError, http.client.HTTPException) as exc:
             raise network_error(exc, self.name, "during the handshake" if self._context else "") from exc
-        return Connection(sock, self.name, self._timeout, self.minimum_rate, self.rate_window)
+        return Connection(sock, self.name, self._timeout, self.minimum_rate, self.rate_window, self._stop)
 
     def _release(self, connection: Connection, spent: bool, reusable: bool) -> None:
         if reusable and not spent and len(self._idle) < self._keep:
@@ -269,3 +278,11 @@ class Route:
                 self._idle.pop().close()
             except IndexError:
                 return
+
+
+def _read(what: Callable[[], _Read]) -> _Read:
+    # What goes wrong with the other end of a copy must not pass for a fault of this one.
+    try:
+        return what()
+    except Exception as exc:
+        raise SourceFailed(exc) from exc

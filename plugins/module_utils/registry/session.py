@@ -27,7 +27,7 @@ from .proxies import proxy_for
 from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
 from .response import Response
 from .retry import REFUSED_FOR_NOW, TRANSIENT, Backoff, retry_after
-from .route import Body, Route
+from .route import Body, Route, SourceFailed
 from .settings import Settings
 from .tokens import Authenticator
 
@@ -111,6 +111,8 @@ class Session:
             if what:
                 exc.about(what)
             raise
+        except SourceFailed as failed:
+            raise failed.error from None
         if response.status in accept_status:
             return response
         raise self._refusal(response, what)

@@ -24,7 +24,7 @@ from .http_errors import ERROR_LIMIT
 from .proxies import proxy_for
 from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
 from .retry import TRANSIENT, Backoff, retry_after
-from .route import Body, Route
+from .route import Body, Route, SourceFailed
 from .web_errors import refusal, too_many_redirects
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Web:
                     raise _explained(exc, url, attempts) from None
                 self._route(origin, origin).gate.sleep(backoff.next())
                 continue
+            except SourceFailed as failed:
+                raise failed.error from None
             response.attempts = attempts
             if response.status in accept_status:
                 return response

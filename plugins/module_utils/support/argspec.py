@@ -54,6 +54,7 @@ def _end(prefix: str) -> Spec:
         f"{prefix}cert_dir": {"type": "path"},
         f"{prefix}plain_http": {"type": "bool", "default": False},
         f"{prefix}proxy": {"type": "str"},
+        f"{prefix}trusted_realms": {"type": "list", "elements": "str", "default": []},
     }
 
 

@@ -199,6 +199,7 @@ def settings_of(params: Mapping[str, Any], end: str = "") -> Settings:
         client_key=option("client_key"),
         cert_dir=option("cert_dir"),
         proxy=option("proxy"),
+        trusted_realms=tuple(option("trusted_realms") or ()),
         username=username,
         password=password,
         token=token,
