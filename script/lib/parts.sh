@@ -11,8 +11,8 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    registry roles sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
-    unit unit-old unit-new units-2.16 units-2.18 units-2.20
+    roles registry sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
+    load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
 
@@ -33,6 +33,8 @@ declare -A ABOUT=(
     [unit]="tests/unit, Python 3.11, newest libraries"
     [unit-old]="tests/unit, Python 3.9, requests 2.25.1 and urllib3 1.26.5"
     [unit-new]="tests/unit, Python 3.13, newest libraries"
+    [load]="tests/load: much at once, memory and threads; LONGSHORE_LOAD_GIB=20 for the large layer in full"
+    [fuzz]="tests/fuzz: parsers and archive readers, a fixed number of inputs; LONGSHORE_FUZZ_SECONDS for others, so long each"
     [units-2.16]="ansible-test units, core 2.16, Python 3.10"
     [units-2.18]="ansible-test units, core 2.18, Python 3.11"
     [units-2.20]="ansible-test units, core 2.20, Python 3.12"
@@ -114,6 +116,33 @@ part_unit() {
     say "Python $("$venv/bin/python" -V), requests and urllib3:" \
         "$("$venv/bin/python" -c 'import requests, urllib3; print(requests.__version__, urllib3.__version__)')"
     run_pytest "$venv" "$tree" tests/unit
+}
+
+# A finding is kept in .work/fuzz/findings; what reaches new code in .work/fuzz/corpus, for those who fuzz for longer.
+part_fuzz() {
+    local venv tree targets target options status=0 program=ansible_collections.longshore.oci.tests.fuzz
+    venv=$(need_venv fuzz 3.13 -r "$REQUIREMENTS/fuzz.txt")
+    tree=$(export_tree "$1")
+    cd "$tree/../../.."
+    export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+    targets=$("$venv/bin/python" -m "$program" --list)
+    for target in $targets; do
+        options=("$target" --findings "$WORK/fuzz/findings")
+        if [ -n "${LONGSHORE_FUZZ_SECONDS:-}" ]; then
+            options+=(--seconds "$LONGSHORE_FUZZ_SECONDS" --corpus "$WORK/fuzz/corpus/$target")
+        fi
+        say "fuzz: $target"
+        # New inputs that reach more code are of no interest to a reader.
+        "$venv/bin/python" -m "$program" "${options[@]}" 2>&1 | grep -aEv '^#[0-9]+[[:space:]]+(NEW|REDUCE|pulse)' || status=1
+    done
+    [ "$status" = 0 ] || die "a promise is broken: the inputs are in $WORK/fuzz/findings"
+}
+
+part_load() {
+    local venv tree
+    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    tree=$(export_tree "$1")
+    run_pytest "$venv" "$tree" tests/load -s --durations=0 --durations-min=1
 }
 
 part_registry() {

@@ -65,7 +65,7 @@ class Location:
         if self.is_url:
             path = f"{self.transport}:{path}"
         if name.startswith("@"):
-            if not (name.isascii() and name[1:].isdigit()):
+            if not (name.isascii() and name[1:].isdigit() and len(name) < 20):
                 raise InvalidInput(
                     f"'{sanitise(str(self))}': after '@' comes the number of an image in the archive, starting at 0"
                 )

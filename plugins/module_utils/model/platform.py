@@ -131,4 +131,4 @@ class Platform:
 
 def _level(variant: str) -> int:
     digits = variant[1:].split(".")[0]
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0

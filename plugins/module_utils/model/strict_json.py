@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from .errors import InvalidManifest
 from .text import sanitise
 
 _DEPTH = 64
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,9 +55,17 @@ def _check_depth(text: str) -> None:
                 depth -= 1
 
 
+def _check_characters(value: Any) -> None:
+    # Half of a surrogate pair: Go reads another character, and it cannot be written as UTF-8.
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidManifest("half of a surrogate pair") from None
+
+
 def loads(data: bytes, what: str = "document") -> Any:
     """The value in ``data``. Raises InvalidManifest for duplicate keys, a BOM, other encodings than UTF-8, trailing
-    data, NaN and Infinity, numbers of thousands of digits, and nesting deeper than 64."""
+    data, NaN and Infinity, numbers of thousands of digits, halves of surrogate pairs, and nesting deeper than 64."""
     try:
         text = data.decode("utf-8").strip(" \t\r\n")
         if text.count("[") + text.count("{") > _DEPTH:
@@ -63,6 +73,8 @@ def loads(data: bytes, what: str = "document") -> Any:
         value, end = _DECODER.raw_decode(text)
         if end != len(text):
             raise InvalidManifest("data after the end of the JSON value")
+        if _HALF.search(text):
+            _check_characters(value)
     except InvalidManifest as exc:
         raise InvalidManifest(f"{what} is not valid JSON: {exc.message}") from None
     except (ValueError, RecursionError) as exc:

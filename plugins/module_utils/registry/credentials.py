@@ -39,12 +39,17 @@ class Credentials:
 
 
 def check_credentials(credentials: Credentials) -> None:
-    """Raise InvalidInput for a username with a colon or control characters, or a password with NUL (R1.68)."""
+    """Raise InvalidInput for a username with a colon or control characters, a password with NUL, and what is not Unicode
+    (R1.68)."""
     if ":" in credentials.username or _CONTROL.search(credentials.username):
         raise InvalidInput(f"the username ({credentials.source}) has a colon or control characters in it")
     # Line ends are in the JSON keys that Google's registries take for a password; base64 carries them.
     if "\x00" in credentials.password:
         raise InvalidInput(f"the password ({credentials.source}) has a NUL character in it")
+    try:
+        f"{credentials.username}{credentials.password}{credentials.identity_token}".encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the credentials ({credentials.source}) are not valid Unicode") from None
 
 
 def basic_authorization(credentials: Credentials) -> str:

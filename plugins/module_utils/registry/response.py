@@ -101,7 +101,7 @@ class Response:
         if not values:
             return None
         text = values.pop()
-        if values or not (text.isascii() and text.isdigit()):
+        if values or not (text.isascii() and text.isdigit() and len(text) < 20):
             self.close()
             raise NetworkError(f"{self._name} sent an invalid Content-Length", transient=False)
         return int(text)

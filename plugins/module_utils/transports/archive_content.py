@@ -116,14 +116,24 @@ class Content(ABC):
             return None
         return descriptor.data or self.tar.content(self.blob(descriptor), CONFIG_LIMIT, f"config {descriptor.digest}")
 
-    def holds(self, digest: Digest, depth: int = 0) -> bool:
+    def holds(self, digest: Digest) -> bool:
         """Whether the manifest ``digest`` is here with all that it names."""
+        level, seen = [digest], {digest}
         try:
-            manifest = self.manifest(digest)
-            if isinstance(manifest, Index):
-                return depth < _NESTING and all(self.holds(child.digest, depth + 1) for child in manifest.manifests)
-            for descriptor in manifest.blobs():
-                self.blob(descriptor)
+            for depth in range(_NESTING + 1):
+                below: dict[Digest, None] = {}
+                for one in level:
+                    manifest = self.manifest(one)
+                    if isinstance(manifest, Manifest):
+                        for descriptor in manifest.blobs():
+                            self.blob(descriptor)
+                    elif depth < _NESTING:
+                        below.update(dict.fromkeys(child.digest for child in manifest.manifests if child.digest not in seen))
+                    else:
+                        return False
+                # Each is looked at once, however many indexes list it, and however often.
+                level = list(below)
+                seen.update(level)
         except (NotFound, SizeMismatch):
             return False
         return True
@@ -186,26 +196,35 @@ class SavedContent(Content):
         raw = tar.read(docker_manifest.FILE, docker_manifest.LIMIT)
         self._images: dict[Digest, SavedImage] = {}
         self._ids: list[Digest] = []
+        self._hashed: dict[Member, Digest] = {}
+        names: dict[Digest, dict[str, None]] = {}
         for image in docker_manifest.parse(raw, tar.what):
-            config = self._read(image.config, CONFIG_LIMIT)
-            digest = Digest.of(config)
+            digest = self._config_digest(image.config)
             self._ids.append(digest)
-            self._images.setdefault(digest, image)
-            names = (*self._images[digest].names, *image.names)
-            self._images[digest] = SavedImage(image.config, image.layers, tuple(dict.fromkeys(names)))
+            names.setdefault(digest, {}).update(dict.fromkeys(image.names))
+            # Of two entries of one image the last tells of its files.
+            self._images[digest] = image
+        for digest, image in self._images.items():
+            self._images[digest] = SavedImage(image.config, image.layers, tuple(names[digest]))
         # Images are told apart by their ID, the digest of the config, for which nothing has to be read.
         self._choice = self._entries({digest: digest for digest in self._images})
         self._index: Index | None = None
         self._manifests: dict[Digest, Manifest] = {}
         self._made: dict[Digest, Digest] = {}
         self._blobs: dict[Digest, Member] = {}
-        self._hashed: dict[Member, Digest] = {}
 
-    def _read(self, name: str, limit: int) -> bytes:
+    def _file(self, name: str) -> Member:
         try:
-            return self.tar.content(self.tar.member(name), limit, name)
+            return self.tar.member(name)
         except NotFound as exc:
             raise ArchiveError(f"{exc.message}, which its manifest.json names") from None
+
+    def _config_digest(self, name: str) -> Digest:
+        # Thousands of entries may name one file.
+        member = self._file(name)
+        if member not in self._hashed:
+            self._hashed[member] = Digest.of(self.tar.content(member, CONFIG_LIMIT, name))
+        return self._hashed[member]
 
     def _entries(self, named_by: dict[Digest, Digest]) -> Index:
         entries = []
@@ -263,9 +282,9 @@ class SavedContent(Content):
                 return self._made[image_id]
             image = self._images[image_id]
             what = f"config {sanitise(image.config, 140)} of {self.tar.what}"
-            raw = self._read(image.config, CONFIG_LIMIT)
+            member = self._blobs[image_id] = self._file(image.config)
+            raw = self.tar.content(member, CONFIG_LIMIT, image.config)
             config = Descriptor(media_types.DOCKER_CONFIG, image_id, len(raw))
-            self._blobs[image_id] = self.tar.member(image.config)
             diff_ids = ImageConfig.parse(raw, what).diff_ids
             if len(diff_ids) != len(image.layers):
                 raise ArchiveError(f"{what} speaks of {len(diff_ids)} layers, manifest.json of {len(image.layers)}")
@@ -277,10 +296,7 @@ class SavedContent(Content):
 
     def _layer(self, name: str, diff_id: Digest) -> Descriptor:
         what = f"layer {sanitise(name, 140)} of {self.tar.what}"
-        try:
-            member = self.tar.member(name)
-        except NotFound as exc:
-            raise ArchiveError(f"{exc.message}, which its manifest.json names") from None
+        member = self._file(name)
         compression = compressed.kind(self.tar.pread(min(member.size, compressed.MAGIC_SIZE), member.offset))
         media_type = docker_manifest.layer_type(compression, what)
         # A plain layer has the digest that the config tells; whoever reads it verifies that.

@@ -12,7 +12,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import InvalidManifest
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
-from ..model.manifest import AnyManifest, Index, Manifest
+from ..model.manifest import AnyManifest, Manifest
 from . import layout_index
 from .image_list import Earlier, ImageList, ListedBlob, ListedImage, ListedPlatform
 
@@ -29,7 +29,8 @@ class _Parts:
     """What one manifest comes to, with all below it."""
 
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
-    platforms: list[ListedPlatform] = field(default_factory=list)
+    #: Each once, in their order.
+    platforms: dict[ListedPlatform, None] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -45,13 +46,14 @@ def survey(
     """
     names: dict[Digest, dict[str, None]] = {}
     parts: dict[Digest, _Parts] = {}
+    surveyor = _Surveyor(find, read)
     media_types: dict[Digest, str] = {}
     for entry in entries:
         if entry.digest not in parts:
             manifest = find(entry)
             if manifest is None:
                 continue
-            parts[entry.digest] = _parts(entry, manifest, find, read)
+            parts[entry.digest] = surveyor.parts(entry, manifest)
         name = layout_index.name_of(entry)
         if name is not None or layout_index.is_image(entry):
             media_types.setdefault(entry.digest, entry.media_type)
@@ -75,34 +77,84 @@ def survey(
     return ImageList(images, held, Earlier(earlier.images, presumed))
 
 
-def _parts(entry: Descriptor, manifest: AnyManifest, find: Find, read: ReadConfig, depth: int = 0) -> _Parts:
-    found = _Parts()
-    if isinstance(manifest, Manifest):
-        found.blobs = {blob.digest: blob for blob in manifest.blobs()}
-        platform = _platform(entry, manifest, read)
+@dataclass
+class _Image:
+    """What is known of one image manifest, whoever lists it."""
+
+    digest: Digest
+    blobs: dict[Digest, Descriptor]
+    #: Bytes of the blobs.
+    size: int
+    #: None for an artifact.
+    config: Descriptor | None
+    #: What its config says, '' for nothing; None as long as nobody wanted to know.
+    platform: str | None = None
+
+
+class _Surveyor:
+    """Looks at each manifest once, however many indexes list it and however often: small indexes can list very much."""
+
+    def __init__(self, find: Find, read: ReadConfig) -> None:
+        self._find = find
+        self._read = read
+        self._known: dict[tuple[Digest, int], _Image | _Parts | None] = {}
+
+    def parts(self, entry: Descriptor, manifest: AnyManifest) -> _Parts:
+        """What ``manifest``, which ``entry`` names, comes to."""
+        return self._as_listed(entry, self._look(manifest, 0))
+
+    def _as_listed(self, entry: Descriptor, found: _Image | _Parts) -> _Parts:
+        if isinstance(found, _Parts):
+            return found
+        parts = _Parts(found.blobs)
+        platform = str(entry.platform) if entry.platform is not None else self._own_platform(found)
         if platform:
-            found.platforms.append(ListedPlatform(platform, manifest.digest, found.size))
+            parts.platforms[ListedPlatform(platform, found.digest, found.size)] = None
+        return parts
+
+    def _look(self, manifest: AnyManifest, depth: int) -> _Image | _Parts:
+        if isinstance(manifest, Manifest):
+            blobs = {blob.digest: blob for blob in manifest.blobs()}
+            size = sum(blob.size for blob in blobs.values())
+            return _Image(manifest.digest, blobs, size, manifest.config if manifest.is_image else None)
+        found = _Parts()
+        seen: set[Digest] = set()
+        for child in manifest.manifests:
+            below = self._child(child, depth + 1)
+            if below is None:
+                # A platform that was left out.
+                continue
+            is_again = child.digest in seen
+            seen.add(child.digest)
+            if is_again and isinstance(below, _Parts):
+                continue
+            parts = self._as_listed(child, below)
+            if not is_again:
+                found.blobs.update(parts.blobs)
+            if isinstance(below, _Parts) or layout_index.is_image(child):
+                found.platforms.update(parts.platforms)
         return found
-    for child in manifest.manifests:
-        below = find(child) if depth < _DEPTH else None
-        if below is None:
-            # A platform that was left out.
-            continue
-        parts = _parts(child, below, find, read, depth + 1)
-        found.blobs.update(parts.blobs)
-        if isinstance(below, Index) or layout_index.is_image(child):
-            found.platforms += parts.platforms
-    return found
+
+    def _child(self, child: Descriptor, depth: int) -> _Image | _Parts | None:
+        if depth > _DEPTH:
+            return None
+        key = (child.digest, depth)
+        if key not in self._known:
+            manifest = self._find(child)
+            self._known[key] = self._look(manifest, depth) if manifest is not None else None
+        return self._known[key]
+
+    def _own_platform(self, image: _Image) -> str:
+        if image.platform is None:
+            config = image.config
+            raw = self._read(config) if config is not None and config.size <= CONFIG_LIMIT else None
+            image.platform = _platform_in(raw) if raw is not None else ""
+        return image.platform
 
 
-def _platform(entry: Descriptor, manifest: Manifest, read: ReadConfig) -> str:
-    if entry.platform is not None:
-        return str(entry.platform)
-    raw = read(manifest.config) if manifest.is_image and manifest.config.size <= CONFIG_LIMIT else None
-    if raw is None:
-        return ""
+def _platform_in(config: bytes) -> str:
     try:
-        platform = ImageConfig.parse(raw).platform
+        platform = ImageConfig.parse(config).platform
     except InvalidManifest:
         # Whoever runs the image meets it; saving one takes any config.
         return ""

@@ -140,6 +140,9 @@ def _size(field: bytes) -> int:
         size = int.from_bytes(field, "big", signed=negative) - (0 if negative else 0x80 << 88)
     else:
         size = _octal(field, "size")
+        if size and field.lstrip(b" ").startswith(b"\0"):
+            # To some readers this is 0, and so the next file begins elsewhere.
+            raise ArchiveError("a member of the tar archive has a size with a NUL in front of it")
     return checked_size(size)
 
 
@@ -166,16 +169,17 @@ def _octal(field: bytes, what: str) -> int:
 def records(data: bytes) -> dict[str, str]:
     """The records of a pax extended header. Raises ArchiveError."""
     found: dict[str, str] = {}
-    while data.rstrip(b"\0"):
-        digits, space, unused = data[:20].partition(b" ")
+    start, end = 0, len(data.rstrip(b"\0"))
+    while start < end:
+        digits, space, unused = data[start : start + 20].partition(b" ")
         length = int(digits) if space and digits.isdigit() else 0
-        record = data[len(digits) + 1 : length]
+        record = data[start + len(digits) + 1 : start + length]
         key, equals, value = record[:-1].partition(b"=")
-        if length < len(digits) + 3 or length > len(data) or not record.endswith(b"\n") or not equals or not key:
+        if length < len(digits) + 3 or start + length > len(data) or not record.endswith(b"\n") or not equals or not key:
             raise ArchiveError("the tar archive has a broken pax header")
         try:
             found[key.decode("utf-8")] = value.decode("utf-8", "surrogateescape")
         except UnicodeDecodeError:
             raise ArchiveError("the tar archive has a broken pax header") from None
-        data = data[length:]
+        start += length
     return found

@@ -16,8 +16,8 @@ from . import tar_headers
 from .readers import FileReader, Reader
 from .tar_headers import BLOCK, ZERO, Header
 
-#: More members than this are refused.
-MEMBERS = 1_000_000
+#: More members than this are refused: a list of as many takes some 120 MiB.
+MEMBERS = 500_000
 #: Largest extended header, in bytes.
 _EXTENSION = 1024 * 1024
 # Headers of small members lie close together: they are read many at once.
@@ -27,6 +27,8 @@ _WITHOUT_DATA = frozenset({tar_headers.HARD_LINK, tar_headers.SYMBOLIC_LINK, tar
 _REFUSED = {b"3": "a device", b"4": "a device", b"6": "a named pipe", b"S": "a sparse file"}
 # Names that an image archive can refer to. Everything else is passed over.
 _WANTED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.:@+=-]*){0,7}")
+#: Longest of these, in characters: names are kept in memory.
+_LONGEST = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -212,7 +214,8 @@ class _Walker:
         if name in self._members or name in self._links:
             self._twice.add(name)
         # Where it leads is looked at when someone wants to follow it; out of the archive is nowhere.
-        self._links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        self._links[name] = target if _is_wanted(target) else ""
 
     def _extend(self, header: Header, offset: int) -> None:
         if header.size > _EXTENSION:
@@ -266,10 +269,14 @@ def _decoded(name: bytes) -> str:
 
 def _checked(name: str) -> str:
     """``name`` as it is looked up, '' if nobody will. Raises ArchiveError for a name that leads out of the archive."""
-    if _WANTED.fullmatch(name):
+    if _is_wanted(name):
         return name
     if _CONTROL.search(name) or name.startswith("/") or ".." in name.split("/"):
         raise ArchiveError(f"it holds a file with the forbidden name '{sanitise(name, 140)}'")
     while name.startswith("./"):
         name = name[2:].lstrip("/")
-    return name if _WANTED.fullmatch(name) else ""
+    return name if _is_wanted(name) else ""
+
+
+def _is_wanted(name: str) -> bool:
+    return len(name) <= _LONGEST and _WANTED.fullmatch(name) is not None

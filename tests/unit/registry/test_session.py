@@ -282,7 +282,10 @@ def test_s11_content_encoding_is_refused() -> None:
             session(fake).request("GET", "/v2/", stream=True).read(10)
 
 
-@pytest.mark.parametrize("headers", ["Content-Length: 3\r\nContent-Length: 4", "Content-Length: x", "Content-Length: -1"])
+@pytest.mark.parametrize(
+    "headers",
+    ["Content-Length: 3\r\nContent-Length: 4", "Content-Length: x", "Content-Length: -1", f"Content-Length: {'9' * 5000}"],
+)
 def test_contradicting_length_is_refused(headers: str) -> None:
     with Fake(raw(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\nabcd".encode())) as fake:
         with pytest.raises(NetworkError, match="invalid Content-Length"):
