@@ -18,7 +18,7 @@ import tempfile
 from typing import Any
 
 from servers import images
-from servers.process import ServerFailed
+from servers.process import ServerFailed, free_port
 from servers.registry import Registry
 from servers.runnable import runnable
 
@@ -59,8 +59,11 @@ def _say(text: str) -> None:
     print(f"\n==> {text}", flush=True)
 
 
-def _playbook(name: str, variables: dict[str, Any], environment: dict[str, str]) -> dict[str, int]:
-    """Run a playbook, show what it prints, and return its recap: ok, changed, failed."""
+def _playbook(name: str, variables: dict[str, Any], environment: dict[str, str], recap_only: bool = False) -> dict[str, int]:
+    """Run a playbook, show what it prints, and return its recap: ok, changed, failed.
+
+    ``recap_only``: show the recap alone, unless it fails.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
         # Variables go through a file: an argument would be readable in the list of processes.
         json.dump({**variables, "ansible_python_interpreter": sys.executable}, extra)
@@ -70,11 +73,17 @@ def _playbook(name: str, variables: dict[str, Any], environment: dict[str, str])
         recap: dict[str, int] = {}
         if process.stdout is None:
             raise ServerFailed("no output from ansible-playbook")
+        held: list[str] = []
         for line in process.stdout:
-            print(f"    {line}", end="", flush=True)
-            if line.startswith("localhost") and "changed=" in line:
+            is_recap = line.startswith("localhost") and "changed=" in line
+            if is_recap or not recap_only:
+                print(f"    {line}", end="", flush=True)
+            else:
+                held.append(f"    {line}")
+            if is_recap:
                 recap = {key: int(value) for key, value in (word.split("=") for word in line.split() if "=" in word)}
         if process.wait():
+            print("".join(held), end="", flush=True)
             raise ServerFailed(f"the playbook {name} failed; its output is above")
     return recap
 
@@ -94,15 +103,19 @@ def _run(arguments: argparse.Namespace) -> int:
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "False"}
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="longshore-demo-")))
-        source = destination = None
-        kind = "" if arguments.image and arguments.to else registries.available()
-        if not arguments.image:
-            source = stack.enter_context(registries.start(kind, directory / "source", PASSWORD))
-            _say(f"The source registry runs at {source.url} ({kind}), with TLS and a password.")
-        if not arguments.to:
-            destination = stack.enter_context(registries.start(kind, directory / "destination", PASSWORD))
-            _say(f"The destination registry runs at {destination.url} ({kind}), with TLS and a password.")
-        own = [registry for registry in (source, destination) if registry is not None]
+        own: list[Registry] = []
+        made: dict[str, Any] = {}
+        names = [name for name, given in (("source", arguments.image), ("destination", arguments.to)) if not given]
+        if names:
+            kind = registries.available()
+            made = registries.variables(kind, directory, {name: free_port() for name in names}, PASSWORD)
+            _say("The role registry makes configuration, certificates and users of the registries.")
+            _playbook("registries.yml", made, environment, recap_only=True)
+            for name in names:
+                own.append(stack.enter_context(registries.Instance(kind, directory, name)))
+                _say(f"The {name} registry runs at {own[-1].url} ({kind}), with TLS and a password.")
+        source = None if arguments.image else own[0]
+        destination = None if arguments.to else own[-1]
         to = arguments.to or f"{destination.host}/mirror"
         end = _end(arguments, destination)
         layout = directory / "images"
@@ -112,8 +125,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _prepare([(layout, "busybox:outdated", doomed)], end, environment)
         if source is not None:
             wanted = [f"{source.host}/library/busybox:{tag}" for tag in ("1.0", "1.1")]
-            made = [(layout, image.rpartition("/")[2], image) for image in wanted]
-            _prepare(made, _end(arguments, source), environment)
+            pushed = [(layout, image.rpartition("/")[2], image) for image in wanted]
+            _prepare(pushed, _end(arguments, source), environment)
         else:
             wanted = arguments.image
         variables = {f"demo_{key}": value for key, value in end.items()}
@@ -133,6 +146,9 @@ def _run(arguments: argparse.Namespace) -> int:
         marks = [registry.mark() for registry in own]
         _say("Second run of the same playbook: everything is as it should be, so nothing may change.")
         second = _playbook("demo.yml", variables, environment)
+        if made:
+            _say("Second run of the role: nothing may change there either.")
+            second["changed"] += _playbook("registries.yml", made, environment, recap_only=True)["changed"]
         writes = [write for registry, mark in zip(own, marks) for write in registry.writes_since(mark)]
         _say(f"First run: changed={first['changed']}. Second run: changed={second['changed']}.")
         if own:
