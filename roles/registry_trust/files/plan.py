@@ -129,6 +129,8 @@ class ContainerdConfig:
         top = re.split(r"(?m)^[ \t]*\[", text, maxsplit=1)[0]
         version = re.search(r"(?m)^[ \t]*version[ \t]*=[ \t]*(\d+)", top)
         content = [line for line in self.lines if line.strip() and not line.lstrip().startswith("#")]
+        self.has_content = bool(content)
+        # Without a version it is the first, and without anything at all it is what is written there.
         self.version = int(version[1]) if version else 1 if content else 2
         self.plugin = PLUGINS.get(self.version, PLUGINS[3])
         disabled = re.search(r"(?m)^[ \t]*disabled_plugins[ \t]*=[ \t]*\[([^\]]*)\]", top)
@@ -158,7 +160,7 @@ class ContainerdConfig:
         elif self.header is not None:
             lines.insert(self.header + 1, f"{line} {ADDED}")
         else:
-            head = "" if self.lines else f"version = {self.version}\n\n"
+            head = "" if self.has_content else f"version = {self.version}\n\n"
             name = self.plugin if self.version == 1 else f'"{self.plugin}"'
             return with_block(self.text, ROLE, f"{head}[plugins.{name}.registry]\n{line}\n")
         return "\n".join(lines) + "\n"
@@ -244,8 +246,8 @@ class Plan:
                 self.want("client", path, with_block(text, self.mark, table.format('"pull", "resolve"')), whole=False)
             else:
                 self._edit("client", path, text, without_block(text, self.mark))
-        others = [name for name in names(hosts) if read(f"{hosts}/{name}/hosts.toml") and f"{hosts}/{name}" != own]
-        gone = {one["path"] for one in self.removed}
+        # Other registries of the role need what it told containerd.
+        texts = [without_block(read(f"{hosts}/{name}/hosts.toml"), self.mark) for name in names(hosts) if f"{hosts}/{name}" != own]
         # Without containerd there, the file would be in the way of the package that brings it.
         if here and config.has_cri and shutil.which("containerd", path=PATH):
             if config.is_old:
@@ -255,7 +257,7 @@ class Plan:
                     " out of registry_trust_clients"
                 )
             self.want("containerd", self.asked["containerd_config"], config.with_path(hosts), whole=False)
-        elif not here and not [name for name in others if f"{hosts}/{name}/hosts.toml" not in gone]:
+        elif not here and not any(f"{ROLE} " in text for text in texts):
             self._edit("containerd", self.asked["containerd_config"], config.text, config.without_path())
 
     def _podman(self) -> None:
