@@ -31,6 +31,8 @@ from typing import Any
 ROLE = "longshore.oci.registry_trust"
 PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"])
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\Z")
+UPSTREAM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?\Z")
 # What containerd calls its plugin for images, by the version of its configuration.
 PLUGINS = {1: "cri", 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
 WAS_EMPTY, ADDED = f"# was empty before {ROLE}", f"# added by {ROLE}"
@@ -72,6 +74,19 @@ def in_bundle(authority: str, bundle: str) -> bool:
 def short_name(authority: str) -> str:
     """A name for a certificate that no other has."""
     return hashlib.sha256("".join(authority.split()).encode()).hexdigest()[:12]
+
+
+def is_wrong(asked: dict[str, Any]) -> list[str]:
+    """What is wrong with the names that were given."""
+    found = []
+    if not HOST.match(asked["host"]):
+        found.append(f"registry_trust_host is {asked['host']}: write a host name or an address, with no port, path or https://")
+    if not 0 < int(asked["port"]) < 65536:
+        found.append(f"registry_trust_port is {asked['port']}: write a number from 1 to 65535")
+    for name in asked["mirror_of"]:
+        if not UPSTREAM.match(name):
+            found.append(f"registry_trust_mirror_of has {name}: write a host alone, such as docker.io")
+    return found
 
 
 def cannot_be_read(authorities: list[str]) -> list[str]:
@@ -183,7 +198,8 @@ class Plan:
         self.authorities = asked["authorities"] if self.present else []
         self.wanted: list[dict[str, Any]] = []
         self.removed: list[dict[str, Any]] = []
-        self.problems = cannot_be_read(asked["authorities"]) + do_not_fit(asked["client_certificate"], asked["client_key"])
+        self.problems = is_wrong(asked) + cannot_be_read(asked["authorities"])
+        self.problems += do_not_fit(asked["client_certificate"], asked["client_key"])
         self.clients = self._clients()
         config = ContainerdConfig(read(asked["containerd_config"]))
         hosts = next((path for path in config.path.split(":") if path), asked["hosts_directory"])

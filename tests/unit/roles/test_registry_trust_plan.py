@@ -46,6 +46,8 @@ class Host:
     def plan(self, **changes: Any) -> dict[str, Any]:
         asked = {
             "state": "present",
+            "host": "registry.example.com",
+            "port": 5000,
             "name": "registry.example.com:5000",
             "slug": "registry.example.com-5000",
             "clients": ["docker", "podman", "containerd"],
@@ -254,3 +256,24 @@ def test_a_system_without_the_program_is_told(host: Host) -> None:
     assert problems == ["the system's store cannot be updated: true is not installed"]
     programs = {"docker": ["dockerd"], "containerd": ["containerd"]}
     assert host.plan(authorities=[AUTHORITY], clients=["auto"], programs=programs)["clients"] == ["containerd"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"host": "https://registry.example.com"}, "registry_trust_host is https://registry.example.com"),
+        ({"host": "registry.example.com:5000"}, "registry_trust_host is registry.example.com:5000"),
+        ({"host": "../../etc"}, "registry_trust_host is ../../etc"),
+        ({"host": "registry.example.com\n"}, "registry_trust_host is"),
+        ({"port": 0}, "registry_trust_port is 0"),
+        ({"mirror_of": ["docker.io/library"]}, "registry_trust_mirror_of has docker.io/library"),
+        ({"mirror_of": [".."]}, "registry_trust_mirror_of has .."),
+    ],
+)
+def test_names_that_cannot_be_are_told(host: Host, changes: dict[str, Any], problem: str) -> None:
+    assert problem in host.plan(authorities=[AUTHORITY], **changes)["problems"][0]
+
+
+@pytest.mark.parametrize("name", ["registry", "registry.example.com", "192.0.2.7", "[2001:db8::7]"])
+def test_names_that_can_be(host: Host, name: str) -> None:
+    assert host.plan(authorities=[AUTHORITY], host=name)["problems"] == []
