@@ -31,6 +31,8 @@ from typing import Any
 ROLE = "longshore.oci.registry_trust"
 PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"])
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\Z")
+UPSTREAM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?\Z")
 # What containerd calls its plugin for images, by the version of its configuration.
 PLUGINS = {1: "cri", 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
 WAS_EMPTY, ADDED = f"# was empty before {ROLE}", f"# added by {ROLE}"
@@ -72,6 +74,19 @@ def in_bundle(authority: str, bundle: str) -> bool:
 def short_name(authority: str) -> str:
     """A name for a certificate that no other has."""
     return hashlib.sha256("".join(authority.split()).encode()).hexdigest()[:12]
+
+
+def is_wrong(asked: dict[str, Any]) -> list[str]:
+    """What is wrong with the names that were given."""
+    found = []
+    if not HOST.match(asked["host"]):
+        found.append(f"registry_trust_host is {asked['host']}: write a host name or an address, with no port, path or https://")
+    if not 0 < int(asked["port"]) < 65536:
+        found.append(f"registry_trust_port is {asked['port']}: write a number from 1 to 65535")
+    for name in asked["mirror_of"]:
+        if not UPSTREAM.match(name):
+            found.append(f"registry_trust_mirror_of has {name}: write a host alone, such as docker.io")
+    return found
 
 
 def cannot_be_read(authorities: list[str]) -> list[str]:
@@ -129,6 +144,8 @@ class ContainerdConfig:
         top = re.split(r"(?m)^[ \t]*\[", text, maxsplit=1)[0]
         version = re.search(r"(?m)^[ \t]*version[ \t]*=[ \t]*(\d+)", top)
         content = [line for line in self.lines if line.strip() and not line.lstrip().startswith("#")]
+        self.has_content = bool(content)
+        # Without a version it is the first, and without anything at all it is what is written there.
         self.version = int(version[1]) if version else 1 if content else 2
         self.plugin = PLUGINS.get(self.version, PLUGINS[3])
         disabled = re.search(r"(?m)^[ \t]*disabled_plugins[ \t]*=[ \t]*\[([^\]]*)\]", top)
@@ -158,7 +175,7 @@ class ContainerdConfig:
         elif self.header is not None:
             lines.insert(self.header + 1, f"{line} {ADDED}")
         else:
-            head = "" if self.lines else f"version = {self.version}\n\n"
+            head = "" if self.has_content else f"version = {self.version}\n\n"
             name = self.plugin if self.version == 1 else f'"{self.plugin}"'
             return with_block(self.text, ROLE, f"{head}[plugins.{name}.registry]\n{line}\n")
         return "\n".join(lines) + "\n"
@@ -181,7 +198,8 @@ class Plan:
         self.authorities = asked["authorities"] if self.present else []
         self.wanted: list[dict[str, Any]] = []
         self.removed: list[dict[str, Any]] = []
-        self.problems = cannot_be_read(asked["authorities"]) + do_not_fit(asked["client_certificate"], asked["client_key"])
+        self.problems = is_wrong(asked) + cannot_be_read(asked["authorities"])
+        self.problems += do_not_fit(asked["client_certificate"], asked["client_key"])
         self.clients = self._clients()
         config = ContainerdConfig(read(asked["containerd_config"]))
         hosts = next((path for path in config.path.split(":") if path), asked["hosts_directory"])
@@ -244,8 +262,8 @@ class Plan:
                 self.want("client", path, with_block(text, self.mark, table.format('"pull", "resolve"')), whole=False)
             else:
                 self._edit("client", path, text, without_block(text, self.mark))
-        others = [name for name in names(hosts) if read(f"{hosts}/{name}/hosts.toml") and f"{hosts}/{name}" != own]
-        gone = {one["path"] for one in self.removed}
+        # Other registries of the role need what it told containerd.
+        texts = [without_block(read(f"{hosts}/{name}/hosts.toml"), self.mark) for name in names(hosts) if f"{hosts}/{name}" != own]
         # Without containerd there, the file would be in the way of the package that brings it.
         if here and config.has_cri and shutil.which("containerd", path=PATH):
             if config.is_old:
@@ -255,7 +273,7 @@ class Plan:
                     " out of registry_trust_clients"
                 )
             self.want("containerd", self.asked["containerd_config"], config.with_path(hosts), whole=False)
-        elif not here and not [name for name in others if f"{hosts}/{name}/hosts.toml" not in gone]:
+        elif not here and not any(f"{ROLE} " in text for text in texts):
             self._edit("containerd", self.asked["containerd_config"], config.text, config.without_path())
 
     def _podman(self) -> None:
