@@ -209,8 +209,8 @@ def test_while_the_storage_is_locked_the_configuration_stays_read_only(site: Sit
     """As while garbage is collected: a run of the role leaves the registry read-only, and the next one makes it writable."""
     lock = site.main.record["lock"]
     script = (
-        f"exec 9>>{lock}; flock 9; cd {site.main.directory}; ln -sfn readonly.yml config.yml; systemctl restart {site.main.service};"
-        " touch /run/locked; while [ -e /run/locked ]; do sleep 0.1; done"
+        f"exec 9>>{lock}; flock 9; cd {site.main.directory}; ln -sfn readonly.yml config.yml;"
+        f" systemctl restart {site.main.service}; touch /run/locked; while [ -e /run/locked ]; do sleep 0.1; done"
     )
     holder = subprocess.Popen(site.machines._daemon.command("exec", "server", "sh", "-c", script))
     try:
@@ -239,10 +239,10 @@ def test_a_storage_that_is_not_mounted_is_neither_filled_nor_served(site: Site) 
 
 
 def test_up_to_series_3_and_back(site: Site, tmp_path: pathlib.Path) -> None:
-    """A stand-in says that it is 3.1.1 and runs the real 2.8: what the role asks, writes and refuses is seen, not what 3 does."""
+    """A stand-in says that it is 3.1.1 and runs 2.8: what the role asks, writes and refuses is seen, not what 3 does."""
     binary = tmp_path / "registry"
-    binary.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo "registry github.com/distribution/distribution/v3 v3.1.1"; exit; }\n'
-                      'exec /usr/bin/docker-registry "$@"\n')  # fmt: skip
+    version = "registry github.com/distribution/distribution/v3 v3.1.1"
+    binary.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {{ echo "{version}"; exit; }}\nexec docker-registry "$@"\n')
     checksum = images.sha256(binary.read_bytes())
     pushed = site.main.push("team/kept", "1", "ci:other-one")
     newer = {"registry_deployment": "binary", "registry_binary_file": str(binary), "registry_binary_checksum": checksum,
