@@ -27,7 +27,8 @@ BINARY = "docker-registry"
 
 def settings(directory: pathlib.Path, **more: Any) -> dict[str, Any]:
     (directory / "htpasswd").touch()
-    return {"listen": "127.0.0.1:0", "htpasswd": str(directory / "htpasswd"), "storage": {"path": str(directory / "storage")}, **more}
+    storage = {"path": str(directory / "storage")}
+    return {"listen": "127.0.0.1:0", "htpasswd": str(directory / "htpasswd"), "storage": storage, **more}
 
 
 def write(directory: pathlib.Path, rendered: Rendered, variables: Mapping[str, str] | None = None) -> list[str]:
@@ -56,7 +57,7 @@ def trial(arguments: list[str], command: str = BINARY) -> subprocess.CompletedPr
                 **{"accesskey": "AKIA0", "secretkey": "0123 \\'\"x", "rootdirectory": "/team", "chunksize": 5242880},
             }
         },
-        {"notifications": [{"name": "n", "url": "http://127.0.0.1:1/", "timeout": "1s", "headers": {"Authorization": ["Bearer it's"]}}]},
+        {"notifications": [{"name": "n", "url": "http://127.0.0.1:1/", "headers": {"Authorization": ["Bearer it's"]}}]},
         {"config_extra": {"storage": {"filesystem": {"maxthreads": 50}}, "compatibility": {"schema1": {"enabled": True}}}},
         {"config_extra": {"health": {"tcp": [{"addr": "127.0.0.1:1", "timeout": "1s", "interval": "10s", "threshold": 3}]}}},
     ],
@@ -104,7 +105,7 @@ def test_headers_from_the_environment_reach_the_endpoint(tmp_path: pathlib.Path)
     heard: list[str | None] = []
 
     class Endpoint(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             heard.append(self.headers["Authorization"])
             self.send_response(200)
             self.end_headers()
@@ -164,7 +165,8 @@ def test_the_probe_asks_as_clients_do(tmp_path: pathlib.Path) -> None:
     port = free_port()
     tls = {"certificate": str(pair.certificate), "key": str(pair.key), "listen": f"127.0.0.1:{port}"}
     write(tmp_path, render(settings(tmp_path, **tls), "2.8"))
-    probe = {"host": "127.0.0.1", "port": port, "tls": True, "server_name": "registry.example.com", "ca": str(authority.certificate)}
+    probe = {"host": "127.0.0.1", "port": port, "tls": True, "server_name": "registry.example.com"}
+    probe["ca"] = str(authority.certificate)
     record = {"probe": probe, "environment_file": str(tmp_path / "secrets.env")}
 
     def asked(**changes: Any) -> subprocess.CompletedProcess[str]:
@@ -196,7 +198,8 @@ def test_the_link_waits_for_whoever_holds_the_lock(tmp_path: pathlib.Path) -> No
     assert pointed("readwrite.yml", "--check") == "changed" and not link.is_symlink() and not lock.exists()
     assert pointed("readwrite.yml") == "changed" and link.readlink() == pathlib.Path("readwrite.yml")
     assert pointed("readwrite.yml") == "unchanged"
-    with subprocess.Popen(["flock", str(lock), "sh", "-c", "echo held; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["flock", str(lock), "sh", "-c", "echo held; cat"], stdin=pipe, stdout=pipe) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
         assert pointed("readonly.yml") == "held" and pointed("readonly.yml", "--check") == "held"
         assert link.readlink() == pathlib.Path("readwrite.yml")
