@@ -225,13 +225,13 @@ def test_failures_are_told_and_it_goes_without_a_trace(world: World, registry: O
     missing = world.play({"registry_gc_instance": "nobody"}, check=True)
     assert missing.failed and "set registry_gc_instance to the name of an instance that is there" in missing.text
     world.play({"registry_gc_state": "absent"}, check=True).passed()
-    assert world.machine.exists("/usr/local/lib/longshore/longshore_gc/run.py")
+    assert world.machine.exists("/usr/local/lib/longshore/registry_gc.py")
     world.play({"registry_gc_state": "absent"}).passed()
     for path in (
         "/etc/systemd/system/longshore-registry-gc-main.timer",
         "/etc/systemd/system/longshore-registry-gc-repair-main.service",
         "/etc/longshore/registry-gc",
-        "/usr/local/lib/longshore/longshore_gc",
+        "/usr/local/lib/longshore/registry_gc.py",
         "/var/lib/metrics/longshore_registry_gc_main.prom",
     ):
         assert not world.machine.exists(path), path
