@@ -12,11 +12,13 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.machine import Machine
@@ -240,6 +242,15 @@ def test_by_hand_and_again(world: World, registry: OnMachine) -> None:
     world.play().passed()
     assert world.play().passed().changed_tasks() == []
     assert world.play(check=True).passed().changed_tasks() == []
+
+
+def test_the_example_of_the_readme(world: World, registry: OnMachine) -> None:
+    garbage = images.push_blob(registry, "team/app", b"garbage")
+    text = pathlib.Path(__file__).parents[2].joinpath("roles/registry_gc/README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    done = world.machines.playbook(yaml.safe_load(example), world.inventory, {"vault_ci_password": PASSWORD}).passed()
+    assert re.search(r"[1-9][0-9]* blobs and 0 manifests, [0-9]+ of [0-9]+ bytes, read-only for [0-9.]+ s", done.text), done.text
+    assert registry.request("HEAD", f"/v2/team/app/blobs/{garbage}")[0] == 404
 
 
 def test_the_units_are_locked_up_and_the_password_is_roots(world: World, registry: OnMachine) -> None:
