@@ -337,6 +337,16 @@ def test_peers_are_read_only_too_and_twins_go_on(place: pathlib.Path) -> None:
             assert well(registry) and well(peer)
 
 
+def test_a_peer_with_users_of_its_own(place: pathlib.Path) -> None:
+    with ManagedRegistry(place, users={"gc": "secret"}) as registry:
+        with ManagedRegistry(place, "peer", storage=registry.storage, users={"other": "another"}) as peer:
+            fill(registry, basic("gc", "secret"))
+            report = Collector(registry, username="gc", password="secret").collect()
+            assert report["read_only_proofs"]["main"] == "an upload was refused with 405"
+            assert "with which a private registry refused" in report["read_only_proofs"]["peer"]
+            assert peer.link == "readwrite.yml" and stored(registry, GONE) == 0
+
+
 def test_row_13_a_cache_in_redis_is_dropped(place: pathlib.Path) -> None:
     port = free_port()
     with contextlib.ExitStack() as stack:

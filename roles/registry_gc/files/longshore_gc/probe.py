@@ -144,7 +144,7 @@ class Witness:
         self._connection.sock.settimeout(seconds)
         try:
             return self._connection.sock.recv(1) == b""
-        except TimeoutError:
+        except (TimeoutError, socket.timeout):  # two classes until Python 3.10
             return False
         except OSError:
             return True

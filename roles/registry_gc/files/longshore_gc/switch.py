@@ -53,8 +53,10 @@ class Switch:
         self.proofs: dict[str, str] = {}
 
     def endpoint(self, instance: Instance) -> Endpoint:
-        """The instance, and the user if there is one."""
-        return Endpoint(instance.probe, self._settings.username, self._settings.password)
+        """An instance, with the user if it is the one that the user is of: peers may have others."""
+        if instance.source.resolve() != self._settings.record.resolve():
+            return Endpoint(instance.probe)
+        return Endpoint(instance.probe, self._settings.username or None, self._settings.password)
 
     def enter(self, lock: int, twins: list[Instance]) -> None:
         """Make them read-only, or stop them; `NotReadOnly` unless that is proved of each, and of ``twins`` as well."""
