@@ -57,13 +57,14 @@ def render(given: Mapping[str, Any], series: str) -> Rendered:
         "http": _http(settings),
         **_redis(settings, series, secrets),
         **_proxy(settings, series, secrets),
-        **_notifications(settings, secrets),
+        **_notifications(settings),
         "health": {"storagedriver": {"enabled": settings.flag("health", True), "interval": "10s", "threshold": 3}},
     }
     config = merged(config, settings.mapping("config_extra"))
     wrong = problems(config, series)
     if wrong:
         raise InvalidInput("; ".join(wrong))
+    _set_aside_headers(config, secrets)
     readonly = copy.deepcopy(config)
     readonly["storage"].setdefault("maintenance", {})["readonly"] = {"enabled": True}
     return Rendered(config, readonly, secrets, _identity(config), _holds_secret(settings.mapping("config_extra")))
@@ -182,22 +183,18 @@ def _proxy(settings: Settings, series: str, secrets: dict[str, str]) -> dict[str
     return {"proxy": given}
 
 
-def _notifications(settings: Settings, secrets: dict[str, str]) -> dict[str, Any]:
+def _notifications(settings: Settings) -> dict[str, Any]:
     endpoints = settings.sequence("notifications")
-    if not endpoints:
-        return {}
-    section = {"notifications": {"endpoints": endpoints}}
-    if any(isinstance(one, Mapping) and one.get("headers") for one in endpoints):
-        # Headers are where tokens are, and series 2.8 takes no single element of a list from the environment.
-        secrets["REGISTRY_NOTIFICATIONS"] = environment.tree(section["notifications"])
-        section = {"notifications": {"endpoints": [_without_headers(one) for one in endpoints]}}
-    return section
+    return {"notifications": {"endpoints": endpoints}} if endpoints else {}
 
 
-def _without_headers(endpoint: Any) -> Any:
-    if not isinstance(endpoint, Mapping):
-        return endpoint
-    return {key: value for key, value in endpoint.items() if key != "headers"}
+def _set_aside_headers(config: dict[str, Any], secrets: dict[str, str]) -> None:
+    """Headers of notifications are where tokens are. Series 2.8 takes no single element of a list from the environment."""
+    section = config.get("notifications") or {}
+    if any(one.get("headers") for one in section.get("endpoints", [])):
+        secrets["REGISTRY_NOTIFICATIONS"] = environment.tree(section)
+        bare = [{key: value for key, value in one.items() if key != "headers"} for one in section["endpoints"]]
+        config["notifications"] = {**section, "endpoints": bare}
 
 
 def _identity(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ _QUOTABLE = re.compile(r"[^\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]*
 
 def text(value: str) -> str:
     """``value`` as it stands if YAML reads that as the same text, else its bytes in base64 with YAML's tag for that."""
-    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+    if not value or _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     return _binary(value)
 

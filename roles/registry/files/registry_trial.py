@@ -6,7 +6,7 @@
 Usage: python3 registry_trial.py CONFIG --environment FILE [--seconds N] [--user USER --group GROUP] -- COMMAND...
 
 COMMAND and ``serve CONFIG`` is what is run. Exits 0 once the registry listens, and 1 with its last words if it ends before it
-does. The running registry is not touched: the address, the debug server and the purging of uploads are set aside by the environment.
+does. The running registry is not touched: the address, the debug server and the purging of uploads are set aside.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def main() -> int:
         place = command.index("run") + 1
         command[place:place] = [word for name, value in SET_ASIDE.items() for word in ("--env", f"{name}={value}")]
     command += ["serve", options.config]
-    environment = {**os.environ, **own, **SET_ASIDE} if not options.container else dict(os.environ)
+    # A service has nothing of the environment of whoever is logged in, and so nothing of a proxy or an authority in it.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **own, **SET_ASIDE} if not options.container else dict(os.environ)
     identity = {}
     if options.user and os.geteuid() == 0:
         identity = {"user": pwd.getpwnam(options.user).pw_uid, "group": grp.getgrnam(options.group).gr_gid, "extra_groups": []}
