@@ -50,7 +50,7 @@ class Scene(NamedTuple):
 def scene(machines: Machines) -> Iterator[Scene]:
     with machines.start("bookworm", "server") as machine:
         # They are reached as root, and have no sudo.
-        inventory = machines.inventory({"registry": [machine]}, {"all": {"ansible_become": False}})
+        inventory = machines.inventory({"registry": [machine]}, {"all": {"longshore_become": False}})
         play = [{"hosts": "registry", "roles": [{"role": "longshore.oci.registry", **REGISTRY}]}]
         machines.playbook(play, inventory).passed()
         yield Scene(machines, machine, inventory)
