@@ -21,8 +21,9 @@ options:
     description:
       - What was found. C(kind) is V(package) or V(container), C(config) the text of the configuration.
       - Optional are C(environment), C(series) (V(2.8) or V(3)) and C(htpasswd), the text of the file of users.
-      - "For a container further C(image), C(mounts) (path inside to path on the host), C(anonymous_volumes), C(ports) (port inside to a list of
-        address and port on the host), C(host_network), and C(extracted), the directory for files that are on no mount."
+      - "For a container further C(image), C(mounts) (path inside to path on the host), C(anonymous_volumes), C(ports) (port
+        inside to a list of address and port on the host), C(host_network), and C(extracted), the directory for files that
+        are on no mount."
     type: dict
     required: true
 seealso:
@@ -82,7 +83,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
-
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.model.errors import OciError

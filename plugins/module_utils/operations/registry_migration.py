@@ -21,7 +21,6 @@ _HEADERS = {"X-Content-Type-Options": ["nosniff"]}
 _HIDDEN = "(taken over, not shown)"
 _SECRETS = ("registry_http_secret",)
 _SECRET_PARTS = ("accesskey", "secretkey", "sessiontoken", "accountkey", "password", "headers", "hash")
-_DOCKER_DATA = "/var/lib/docker/"
 
 
 @dataclass
@@ -114,7 +113,7 @@ def _known(node: Node, value: Any, path: str, series: str, warnings: list[str]) 
         place = f"{path}.{key}" if path else str(key)
         below = node.keys.get(key) if isinstance(key, str) else None
         if below is None or below.series not in ("", series):
-            warnings.append(f"{place} is nothing that a registry of series {series} reads; it was passed over until now, and is left out")
+            warnings.append(f"{place} is nothing that a registry of series {series} reads; it had no effect, and is left out")
         else:
             kept[key] = _known(below, inner, place, series, warnings)
     return kept
@@ -149,6 +148,9 @@ class _PartByPart:
         value = section.pop(key, None)
         return default if value is None else value
 
+    def _stop(self, text: str, variable: str) -> None:
+        self.plan.blockers[text] = variable
+
     def flag(self, path: str, default: bool) -> bool:
         """A boolean; the registry takes text for false."""
         value = self.take(path, default)
@@ -173,10 +175,11 @@ class _PartByPart:
             self.plan.storage = place or ""
             parameters["path"] = place or inside
             if place is None:
-                self.plan.blockers[
-                    f"The images are in {inside} of the container, which is on no volume and goes with the container. Copy them out "
-                    "(docker cp) and name the copy"
-                ] = "registry_storage"
+                self._stop(
+                    f"The images are in {inside} of the container, which is on no volume and goes with the container. Copy them "
+                    "out (docker cp) and name the copy",
+                    "registry_storage",
+                )
             elif any(place == one or place.startswith(one + "/") for one in self.source.anonymous_volumes):
                 self.plan.warnings.append(
                     f"{place} is a volume without a name: 'docker rm -v' of the old container, or 'docker volume prune' once it is "
@@ -213,9 +216,7 @@ class _PartByPart:
             self.variables[f"registry_tls_{name}_file"] = self._file(path) if all(pair) else ""
         if "letsencrypt" in tls:
             tls.pop("letsencrypt")
-            self.plan.blockers["The certificate is fetched by the registry itself (http.tls.letsencrypt), which the role leaves to ACME of its own"] = (
-                "registry_tls"
-            )
+            self._stop("The registry fetches its certificate itself (http.tls.letsencrypt): the role is to do it", "registry_tls")
         elif not all(pair):
             self.plan.warnings.append(
                 "the registry speaks plain HTTP, and goes on doing so. With registry_tls=own_ca in registry_migrate_variables it "
@@ -234,7 +235,7 @@ class _PartByPart:
         self.variables["registry_metrics"] = metrics
         if metrics:
             self.variables["registry_metrics_port"] = int(address.rpartition(":")[2])
-            self.plan.warnings.append("metrics are served on loopback alone from now on, for whoever reaches them needs no password")
+            self.plan.warnings.append("metrics are served on loopback alone from now on: whoever reaches them needs no password")
         elif address:
             self.plan.warnings.append(f"the debug server at {address} is left out: it is open to whoever reaches it")
 
@@ -245,7 +246,7 @@ class _PartByPart:
             return host.strip("[]"), port
         published = self.source.ports.get(str(port), [])
         if not published:
-            self.plan.blockers[f"The container publishes port {port} nowhere, so it is not known by which port clients reach it"] = "registry_port"
+            self._stop(f"The container publishes port {port} nowhere, so where clients reach it is not known", "registry_port")
             return "", port
         hosts = {one[0] for one in published} - {"", "0.0.0.0", "::"}
         if len({one[1] for one in published}) > 1:
@@ -274,14 +275,15 @@ class _PartByPart:
             self._htpasswd()
         else:
             self.variables["registry_anonymous"] = True
-            self.plan.blockers[
-                f"The registry asks for passwords by auth.{next(iter(auth))}, which is not taken over. Name users for htpasswd, or give auth in "
-                "registry_config_extra together with registry_anonymous"
-            ] = "registry_anonymous"
+            self._stop(
+                f"The registry asks for passwords by auth.{next(iter(auth))}, which is not taken over. Name users for htpasswd "
+                "with registry_anonymous=false, or give auth in registry_config_extra with registry_anonymous=true",
+                "registry_anonymous",
+            )
 
     def _htpasswd(self) -> None:
         if self.source.htpasswd is None:
-            self.plan.blockers[f"The file of users {self.plan.htpasswd} cannot be read, so nobody can log in today"] = "registry_users"
+            self._stop(f"The file of users {self.plan.htpasswd} cannot be read, so nobody can log in today", "registry_users")
             return
         users: dict[str, str] = {}
         for line in self.source.htpasswd.splitlines():
@@ -291,7 +293,7 @@ class _PartByPart:
             if _BCRYPT.fullmatch(made):
                 users[name] = made
             else:
-                self.plan.warnings.append(f"the user {name} cannot log in today, for the registry takes bcrypt alone, and is left out")
+                self.plan.warnings.append(f"the user {name} cannot log in today (the registry takes bcrypt alone), and is left out")
         self.variables["registry_users"] = [{"name": name, "hash": made} for name, made in users.items()]
 
     def others(self) -> None:
@@ -321,9 +323,3 @@ def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
             kept[key] = inner
     return kept
 
-
-def unreachable(plan_made: Plan, deployment: str) -> str:
-    """Why a registry of this deployment could not get at its storage; '' if it can."""
-    if deployment in ("package", "binary") and plan_made.storage.startswith(_DOCKER_DATA):
-        return f"{plan_made.storage} is in Docker's own directory, where only root gets in: keep registry_deployment=container, or move the storage"
-    return ""

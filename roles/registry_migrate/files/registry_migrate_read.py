@@ -28,7 +28,7 @@ _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 def run(*command: str) -> tuple[int, bytes]:
     """The status and the output of a command."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode, done.stdout
 
 
@@ -86,7 +86,8 @@ def container(name: str, kept: str, file: str) -> dict[str, Any]:
     ports: dict[str, list[list[Any]]] = {}
     # A container that is stopped publishes nothing: it is what it was started with that counts.
     for inside, places in (host.get("PortBindings") or {}).items():
-        ports[inside.partition("/")[0]] = [[one.get("HostIp", ""), int(one["HostPort"])] for one in places or [] if one.get("HostPort")]
+        rows = [one for one in places or [] if one.get("HostPort")]
+        ports[inside.partition("/")[0]] = [[one.get("HostIp", ""), int(one["HostPort"])] for one in rows]
     return {
         "found": one,
         "kept": one == kept and one != name,
