@@ -22,6 +22,15 @@ ALICE = "only alice knows"
 REGISTRY = {"registry_host": "server", "registry_users": [{"name": "alice", "password": ALICE}]}
 BACKUPS = "/mnt/backup/registry"
 BACKUP = {"registry_backup_path": BACKUPS, "registry_backup_textfile_directory": "/var/lib/node-exporter"}
+# The program kills itself when it comes to the links, which is in the read-only phase.
+STOP = """import os
+true = os.scandir
+def scandir(path):
+    if str(path).endswith("_manifests/revisions"):
+        os.kill(os.getpid(), 9)
+    return true(path)
+os.scandir = scandir
+"""
 UNIT = "longshore-registry-backup-main"
 
 
@@ -61,7 +70,7 @@ def test_from_the_timer_to_a_restore(scene: Scene) -> None:
     machine, registry = scene.machine, scene.registry()
     images.push(registry, "team/app", images.sample(seed=1), ["1", "latest"])  # type: ignore[arg-type]
     predicted = scene.backup(check=True).passed()
-    assert predicted.changed > 0 and not machine.exists("/usr/local/lib/longshore/longshore_backup")
+    assert predicted.changed > 0 and not machine.exists("/usr/local/lib/longshore/registry_backup.py")
     done = scene.backup().passed()
     assert set(predicted.changed_tasks()) <= set(done.changed_tasks())
     assert scene.backup().passed().changed == 0
@@ -116,9 +125,8 @@ def test_a_machine_that_stops_while_the_registry_is_read_only(scene: Scene) -> N
     machine, registry = scene.machine, scene.registry()
     scene.backup(registry_backup_readonly=True).passed()
     # The program is killed in the read-only phase; its unit puts things right.
-    stop = "import os\nfrom longshore_backup import snapshot\nsnapshot.Snapshot.copy_links = lambda self: os.kill(os.getpid(), 9)\n"
-    machine.write("/usr/local/lib/longshore/sitecustomize.py", stop)
-    machine.write(f"/run/systemd/system/{UNIT}.service.d/test.conf", "[Service]\nEnvironment=PYTHONPATH=/usr/local/lib/longshore\n")
+    machine.write("/opt/test/sitecustomize.py", STOP)
+    machine.write(f"/run/systemd/system/{UNIT}.service.d/test.conf", "[Service]\nEnvironment=PYTHONPATH=/opt/test\n")
     machine.run(["systemctl", "daemon-reload"])
     before = scene.backups()
     assert machine.run(["systemctl", "start", f"{UNIT}.service"], check=False).returncode != 0
@@ -128,10 +136,10 @@ def test_a_machine_that_stops_while_the_registry_is_read_only(scene: Scene) -> N
     # And so does the next start of the machine, where not even the unit came to its end.
     command = machine.run(["systemctl", "show", f"{UNIT}.service", "--property", "ExecStart", "--value"]).stdout
     argv = command.partition("argv[]=")[2].partition(" ;")[0]
-    assert machine.shell(f"PYTHONPATH=/usr/local/lib/longshore {argv}", check=False).returncode == 137
+    assert machine.shell(f"PYTHONPATH=/opt/test {argv}", check=False).returncode == 137
     registry.wait()
     assert registry.status("POST", "/v2/x/blobs/uploads/") == 405
-    machine.run(["rm", "/usr/local/lib/longshore/sitecustomize.py"])
+    machine.run(["rm", "/opt/test/sitecustomize.py"])
     machine.lose_power()
     registry.wait()
     machine.shell("for i in $(seq 300); do test -e /var/lib/longshore/backup/main.json || exit 0; sleep 0.2; done; exit 1")
