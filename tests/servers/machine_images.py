@@ -27,7 +27,7 @@ UBUNTU = ("noble",)
 RELEASES = (*DEBIAN, *UBUNTU)
 
 _PACKAGES = (
-    "apt", "systemd", "systemd-sysv", "dbus", "python3", "python3-apt", "ca-certificates", "openssl", "iproute2", "procps",
+    "apt", "sudo", "systemd", "systemd-sysv", "dbus", "python3", "python3-apt", "ca-certificates", "openssl", "iproute2", "procps",
 )  # fmt: skip
 # Of no use to a container, or at work behind a test's back.
 _MASKED = ("systemd-modules-load.service", "apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "e2scrub_all.timer")
