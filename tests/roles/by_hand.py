@@ -33,8 +33,8 @@ health:
     interval: 10s
     threshold: 3
 END
-tar -C /opt/image -c . | docker import --change 'ENTRYPOINT ["registry"]' --change 'CMD ["serve", "/etc/docker/registry/config.yml"]' \
-    --change 'VOLUME ["/var/lib/registry"]' --change 'ENV PATH=/bin' - registry:2
+tar -C /opt/image -c . | docker import --change 'ENTRYPOINT ["registry"]' \
+    --change 'CMD ["serve", "/etc/docker/registry/config.yml"]' --change 'VOLUME ["/var/lib/registry"]' --change 'ENV PATH=/bin' - registry:2
 """
 _CERTIFICATE = """
 mkdir -p /srv/certs
@@ -78,7 +78,8 @@ def container(machine: Machine, user: str, password: str) -> None:
     }
     options = [f"--env={name}={value}" for name, value in settings.items()]
     volumes = ["--volume=images:/var/lib/registry", "--volume=/srv/auth:/auth:ro", "--volume=/srv/certs:/certs:ro"]
-    machine.run(["docker", "run", "--detach", "--name=registry", "--restart=always", "--publish=5000:5000", *volumes, *options, "registry:2"])
+    run = ["docker", "run", "--detach", "--name=registry", "--restart=always", "--publish=5000:5000"]
+    machine.run([*run, *volumes, *options, "registry:2"])
 
 
 #: /etc/docker/registry/config.yml of the package, edited as people do.

@@ -61,7 +61,8 @@ def test_a_container(scene: Scene) -> None:
     uptime = machine.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", "registry"]).stdout
 
     said = scene.migrate(check=True, **CONTAINER).passed()
-    for words in ("/volumes/images/_data", "10001:10001", "registry-before-longshore", "the user old cannot log in", "/srv/certs/registry.crt"):
+    places = ("/volumes/images/_data", "/srv/certs/registry.crt")
+    for words in (*places, "10001:10001", "registry-before-longshore", "the user old cannot log in"):
         assert words in said.text, words
     assert "secret-of-the-old-one" not in said.text and "$2y$" not in said.text
     assert said.changed > 0
