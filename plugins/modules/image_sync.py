@@ -316,7 +316,7 @@ EXAMPLES = r"""
     dest: oci-archive:/srv/transfer/week-32.tar
     index_file: /srv/transfer/week-32.json
 
-- name: The share of one of four hosts, at most ten requests a second
+- name: The share of one of several hosts, at most 50 requests a second
   longshore.oci.image_sync:
     mappings:
       - src: docker.io/library/alpine
@@ -326,7 +326,7 @@ EXAMPLES = r"""
     dest: registry.example.com/shared/
     shard_index: "{{ shard_index | default(0) }}"
     shard_count: "{{ shard_count | default(1) }}"
-    max_requests_per_second: 10
+    max_requests_per_second: 50
     rate_limit: wait
 """
 
@@ -411,7 +411,7 @@ rate_limit:
 
 from ..module_utils.support.argspec import progress, two_ends
 from ..module_utils.support.run import run
-from ..module_utils.support.skopeo import SkopeoModule
+from ..module_utils.support.skopeo_module import SkopeoModule
 from ..module_utils.support.sync import sync_verb
 
 

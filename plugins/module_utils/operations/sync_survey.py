@@ -21,7 +21,7 @@ from .perform import FAILED, How
 from .plan import Item, Wish
 from .sharding import shard_of
 from .sync_mapping import Mapping
-from .sync_names import Dest
+from .sync_names import DIRECTORY, Dest
 from .sync_prune import Wanted
 from .sync_sources import Finder, Repository
 from .sync_tags import names_of
@@ -115,6 +115,8 @@ def _unit(mapping: Mapping, repository: Repository, dests: Iterable[Dest], shard
         name = dest.repository(repository.source, mapping.naming)
         if shard_of(name or repository.shown, count) == index:
             goals.append((dest, name))
+    # What can be read back comes first: the others get from there what they need.
+    goals.sort(key=lambda goal: goal[0].is_archive or goal[0].transport == DIRECTORY)
     return [Unit(mapping, repository, tuple(goals))] if goals else []
 
 
