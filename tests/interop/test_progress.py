@@ -30,7 +30,9 @@ from ansible_collections.longshore.oci.tests.servers.sshd import Sshd
 
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
 LINE = re.compile(
-    r"^\[web1\] (?:looking for images|\d+ of 3 images)(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$", re.MULTILINE
+    r"^\[web1\] (?:looking for images|\d+ of 3 images)"
+    r"(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$",
+    re.MULTILINE,
 )
 #: What a task is given that takes several seconds: 6 MB go in and out at 2 MiB a second.
 SLOW = {"bandwidth_limit": "2M", "parallel": 4}
