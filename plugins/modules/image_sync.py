@@ -411,7 +411,7 @@ rate_limit:
 
 from ..module_utils.support.argspec import progress, two_ends
 from ..module_utils.support.run import run
-from ..module_utils.support.skopeo import SkopeoModule
+from ..module_utils.support.skopeo_module import SkopeoModule
 from ..module_utils.support.sync import sync_verb
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import json
 import os
-import threading
 
 import pytest
 
@@ -186,9 +185,8 @@ def test_pruning_removes_tags_alone_and_is_foretold(module, second_registry, sko
     mapping = {"src": f"{namespace}/app", "dest": dest}
     ok(module("image_sync", mappings=[mapping], **PLAIN))
     # A tag of our own on a child of an index that stays, and a signature's.
-    top = json.loads(second_registry.request("GET", f"/v2/{repository}/manifests/1.2")[2])
-    child = top["manifests"][0]
-    raw = second_registry.request("GET", f"/v2/{repository}/manifests/{child['digest']}")[2]
+    child = skopeo.manifest(f"docker://{dest}:1.2")["manifests"][0]
+    raw = skopeo.raw(f"docker://{dest}@{child['digest']}")
     signature = f"{digests['app:1.2'].replace(':', '-')}.sig"
     for tag in ("child", "kept-1", signature):
         fields = {"Content-Type": child["mediaType"]}
@@ -239,7 +237,9 @@ def test_the_shares_of_all_workers_make_the_whole(module, second_registry, repos
     assert "shard_index" in module("image_sync", shard_index=3, shard_count=3, **options)["msg"]
 
 
-def test_archives_grow_by_what_is_new_and_go_on_into_a_registry(module, registry, second_registry, skopeo, repository, team, tmp_path):
+def test_archives_grow_by_what_is_new_and_go_on_into_a_registry(
+    module, registry, second_registry, skopeo, repository, team, tmp_path
+):
     namespace, digests = team
     first, second, index = (str(tmp_path / name) for name in ("first.tar", "second.tar", "first.json"))
     mapping = {"src": f"{namespace}/"}
@@ -251,7 +251,7 @@ def test_archives_grow_by_what_is_new_and_go_on_into_a_registry(module, registry
     new = images.sample(["linux/amd64"], layer_size=64, seed=99)
     images.push(registry, f"{repository}/app", new, ["3.0"])
     delta = ok(module("image_sync", mappings=[mapping], dest=[f"oci-archive:{second}"], since=[index], **PLAIN))
-    assert delta["counts"]["copied"] == 7 and delta["blobs"]["copied"] == len({one.digest for one in new.blobs()})
+    assert delta["counts"]["copied"] == 7 and delta["blobs"]["copied"] == 12 + 3, "the configs of all, the layers of one"
     ok(module("image_sync", mappings=[{"src": f"oci-archive:{second}"}], dest=[f"{second_registry.host}/{repository}/"], **PLAIN))
     base = f"{second_registry.host}/{repository}/{repository}"
     for name, digest in {**digests, "app:3.0": new.digest}.items():
@@ -284,10 +284,9 @@ def test_trees_of_directories_as_skopeo_makes_them(module, second_registry, skop
     mapping = {"src": f"{namespace}/tools/cli", "dest": f"dir:{ours}", "scoped": True}
     ok(module("image_sync", mappings=[mapping], **PLAIN))
     assert not ok(module("image_sync", mappings=[mapping], **PLAIN))["changed"]
-    skopeo.run(
-        "sync", "--all", "--scoped", "--src-tls-verify=false", "--src", "docker", "--dest", "dir", f"{namespace}/tools/cli", str(theirs)
-    )
-    found = [sorted(str(one.relative_to(root)) for root in [tree] for one in root.rglob("manifest.json")) for tree in (ours, theirs)]
+    options = ["--all", "--scoped", "--src-tls-verify=false", "--src", "docker", "--dest", "dir"]
+    skopeo.run("sync", *options, f"{namespace}/tools/cli", str(theirs))
+    found = [sorted(str(one.relative_to(tree)) for one in tree.rglob("manifest.json")) for tree in (ours, theirs)]
     assert found[0] == found[1] == [f"{namespace}/tools/cli:0.9/manifest.json"]
     # And theirs into a registry.
     dest = f"{second_registry.host}/{repository}/"
@@ -298,17 +297,15 @@ def test_trees_of_directories_as_skopeo_makes_them(module, second_registry, skop
 
 def test_images_that_share_children_and_tags_of_children_do_not_trip_the_registry(module, registry, second_registry, repository):
     # Distribution 2.8 answers 400 when an index is written while one of its children is.
-    children = [images.image(seed=number, layer_sizes=[64]) for number in range(2)] if False else None
     content = images.sample(["linux/amd64", "linux/arm64", "linux/arm/v7"], layer_size=64, seed=5)
     images.push(registry, repository, content, [f"{number}.0" for number in range(12)])
     top = json.loads(content.top.data)
     for number, entry in enumerate(top["manifests"]):
-        raw = registry.request("GET", f"/v2/{repository}/manifests/{entry['digest']}")[2]
+        raw = next(one.data for one in content.manifests() if one.digest == entry["digest"])
         for again in range(6):
             fields = {"Content-Type": entry["mediaType"]}
             target = f"/v2/{repository}/manifests/child-{number}-{again}"
             assert registry.request("PUT", target, raw, fields)[0] == 201
-    assert children is None
     for number in range(4):
         dest = f"{second_registry.host}/{repository}/{number}"
         mark = second_registry.mark()
@@ -341,7 +338,5 @@ def test_a_limit_of_requests_a_second_holds_for_both_ends_together(module, regis
     ok(module("image_sync", **options))
     mark = registry.mark()
     result = ok(module("image_sync", max_requests_per_second=8, **options))
-    moments = [one for one in registry.requests_since(mark)]
-    assert len(moments) == result["requests"] == 11
+    assert len(registry.requests_since(mark)) == result["requests"] == 11
     assert max(image["seconds"] for image in result["images"]) >= 9 / 8 * 0.9
-    assert threading.active_count() >= 1

@@ -15,7 +15,7 @@ from ..model.location import Location
 from ..transports import table
 from ..transports.base import ImageDestination
 from ..transports.places import Places
-from . import earlier, sync_prune
+from . import sync_prune
 from .concurrently import each
 from .perform import COPIED, FAILED, SKIPPED, How, Outcome, copy_images
 from .sharding import check_shard
@@ -75,6 +75,8 @@ def sync(
                 destination.abort()
     result = run.result()
     if known is not None:
+        from . import earlier
+
         replaced = (how.check and outcome.changed) or earlier.write_index_file(options.index_file, known, places, how.check)
         result.update(index_file=options.index_file, changed=result["changed"] or replaced)
     run.raise_failures(result)
@@ -111,6 +113,8 @@ def _presume(mirror: Mirror, options: Options, places: Places) -> Location | Non
     """Tell an archive what it can leave out. The place whose index is to be written, None for none."""
     if not options.since and not options.index_file:
         return None
+    from . import earlier
+
     own = list(mirror.wanted.values())
     if len(own) != 1 or own[0].dest.transport == DIRECTORY or own[0].repository:
         raise InvalidInput("since and index_file go with one destination, which is an archive or, for index_file, a layout")

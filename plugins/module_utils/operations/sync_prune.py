@@ -15,11 +15,9 @@ from ..model.media_types import INDEXES
 from ..transports import table
 from ..transports.base import ImageDestination
 from ..transports.places import Places
-from .deletion_plan import Refused, named
 from .survey import Survey, attached_to
 from .sync_names import DIRECTORY, Dest
 from .tag_filter import matches_any
-from .untag import remove_tags
 
 
 @dataclass
@@ -55,7 +53,7 @@ class Surplus:
     def shown(self, name: str) -> str:
         """How results call one of the names."""
         if self.wanted.repository:
-            return named(self.wanted.repository, name)
+            return f"{self.wanted.repository}:{name}"
         return f"{self.wanted.dest.shown}{self.wanted.dest.location.joint}{name}"
 
 
@@ -96,6 +94,9 @@ def check_count(found: Sequence[Surplus], limit: int | None) -> None:
     """Raise Refused if more than ``limit`` names go."""
     count = sum(len(one.names) for one in found)
     if limit is not None and count > limit:
+        # Late, here and below: most mirrors have nothing to prune.
+        from .deletion_plan import Refused
+
         raise Refused(
             f"{count} tags would be pruned, more than max_delete allows ({limit}): nothing has been copied or pruned",
             would_delete=count,
@@ -107,6 +108,8 @@ def remove(found: Surplus, untag: bool) -> None:
     survey = found.survey
     if survey is None or not found.names:
         return
+    from .untag import remove_tags
+
     needs = _Needs(survey, found.names)
     refused = remove_tags(survey, found.names, untag, needs.has)
     if refused:

@@ -26,7 +26,6 @@ from .concurrently import each
 from .survey import Survey, parse_date
 from .sync_names import ARCHIVES, DIRECTORY, LAYOUT, From
 from .sync_once import Manifests, Once
-from .tags import created
 
 if TYPE_CHECKING:
     from ..registry.client import RegistryClient
@@ -94,6 +93,9 @@ class OfRegistry(Repository):
         return Once(RegistrySource(self._client, Reference.parse(self.text(name))), self._manifests)
 
     def created(self, tags: Sequence[str]) -> dict[str, datetime | None]:
+        # Late, as few mirrors ask how old an image is.
+        from .tags import created
+
         survey = Survey(self._client, self._reference.repository, self._parallel, self._stop, self.shown)
         return created(survey, tags)
 

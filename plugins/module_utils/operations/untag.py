@@ -88,7 +88,7 @@ class _Remover:
         lost = sorted(before - after - self._asked)
         if not lost:
             if self._needed is not None and self._needed(digest):
-                client.put_manifest(repository, original)
+                client.put_manifest(repository, original, None)
             return
         for tag in lost:
             client.put_manifest(repository, original, tag)

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-#: Counts pulls, and says so only in its answers to them.
-_HUB = "https://registry-1.docker.io"
-
-
 class RegistryClient:
     """One registry, as one end of a task speaks to it. Thread-safe.
 
@@ -50,7 +46,7 @@ class RegistryClient:
     @property
     def is_metered(self) -> bool:
         """Whether the registry is known to count the manifests that are read, so that HEAD comes before GET."""
-        return self.session.quota.is_metered or self.session.base == _HUB
+        return self.session.quota.is_metered
 
     def head_manifest(self, repository: str, target: str | Digest) -> Descriptor | None:
         """Type, digest and size of what ``target`` names now; None if it is not there. One HEAD (R1.17)."""

@@ -29,7 +29,8 @@ _SHORTEST, _LONGEST = 0.5, 60.0
 class Quota:
     """The pulls of one registry. Thread-safe.
 
-    ``warn`` is told once when it begins to wait, ``waited`` each time how many seconds it took.
+    ``warn`` is told when it begins to wait, ``waited`` each time how many seconds it took. ``counts``: the registry is known
+    to count before it has said so.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Quota:
         stop: threading.Event,
         warn: Callable[[str], None],
         waited: Callable[[float], None],
+        counts: bool = False,
     ) -> None:
         self._host = host
         self._policy = policy
         self._stop = stop
         self._warn = warn
         self._waited = waited
+        self._counts = counts
         self._lock = threading.Lock()
         #: Held by whoever asks first, or looks whether pulls are allowed again: the others learn from the answer.
         self._asking = threading.Lock()
@@ -52,15 +55,24 @@ class Quota:
         self._limit = 0
         self._window = 0
         self._remaining: int | None = None
-        #: Pulls that were begun and not answered: what is told meanwhile may not count them yet.
+        #: Pulls that are under way, and that were ever begun.
         self._open = 0
+        self._begun = 0
 
     @property
     def is_metered(self) -> bool:
-        """Whether the registry is known to count pulls, so that a HEAD is worth its round trip."""
-        return self._remaining is not None
+        """Whether the registry counts pulls, or has yet to say so: a HEAD is worth its round trip then."""
+        return self._counts or self._remaining is not None or not self._settled
 
-    def told(self, limit: str | None, remaining: str | None) -> None:
+    @property
+    def _is_unknown(self) -> bool:
+        return self._remaining is None and not self._settled
+
+    def moment(self) -> int | None:
+        """Taken before a request, for `told`: the number of pulls so far, None while one is under way."""
+        return None if self._open else self._begun
+
+    def told(self, limit: str | None, remaining: str | None, moment: int | None) -> None:
         """Take in the ``ratelimit-limit`` and ``ratelimit-remaining`` of an answer, None for those it did not have."""
         stated = _VALUE.fullmatch(limit) if limit else None
         left = _VALUE.fullmatch(remaining) if remaining else None
@@ -70,12 +82,13 @@ class Quota:
             if left is not None:
                 self._window = int(left.group(2))
                 count = int(left.group(1))
-                # Answers overtake each other: while pulls are open only the lower number can be relied on.
+                # Answers overtake each other: if a pull was under way since the request, it may not be counted in there.
+                quiet = moment == self._begun and not self._open
                 known = self._remaining
-                self._remaining = count if known is None or not self._open else min(known, count)
+                self._remaining = count if known is None or quiet else min(known, count)
 
     def settled(self) -> None:
-        """A request that counts was answered: by now the registry would have said that it counts."""
+        """A request for a manifest was answered: if the registry counts pulls, it has said so by now."""
         self._settled = True
 
     @contextmanager
@@ -87,10 +100,15 @@ class Quota:
         if self._policy == IGNORE:
             yield
             return
-        if not self._settled and not self.is_metered:
+        if self._counts and self._is_unknown:
+            with self._asking:
+                if self._is_unknown:
+                    look()
+                    self._settled = True
+        if self._is_unknown:
             # One at a time until the registry has said whether it counts.
             with self._asking:
-                if not self._settled and not self.is_metered:
+                if self._is_unknown:
                     with self._counted():
                         yield
                     return
@@ -102,6 +120,7 @@ class Quota:
     def _counted(self) -> Iterator[None]:
         with self._lock:
             self._open += 1
+            self._begun += 1
         try:
             yield
         finally:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Response", "Session"]
 
+#: Counts pulls.
+HUB = "https://registry-1.docker.io"
 #: Seconds a token should still live when a long body is sent with it (R1.65).
 _SPARE = 60.0
 _TOKEN_BODY = 1024 * 1024
@@ -73,7 +75,7 @@ class Session:
         self._routes: dict[Origin, Route] = {}
         self._base = Base(host, self.base, self._ask_base)
         self._paces = paces or Paces()
-        self.quota = Quota(host, settings.rate_limit, self._stop, meter.warn, meter.waited)
+        self.quota = Quota(host, settings.rate_limit, self._stop, meter.warn, meter.waited, self.base == HUB)
 
     def request(
         self,
@@ -225,10 +227,7 @@ class Session:
             self._follow(Call("HEAD", call.origin, call.target, call.headers), authorization)[0].read_some(ERROR_LIMIT)
 
         with self.quota.pull(look):
-            response, at_home = self._follow(call, authorization)
-        if response.status not in (401, 403):
-            self.quota.settled()
-        return response, at_home
+            return self._follow(call, authorization)
 
     def _follow(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
         # The answer at the end of the redirects (R1.71), and whether we never left the origin we may show ourselves to.
@@ -238,6 +237,7 @@ class Session:
         while True:
             route = self._route(origin)
             self.meter.asked(call.method not in READS and not call.private)
+            moment = self.quota.moment()
             response = route.exchange(
                 call.method,
                 target,
@@ -247,7 +247,9 @@ class Session:
                 repeatable,
                 call.sending,
             )
-            self._note(route, response)
+            self._note(route, response, moment)
+            if call.is_manifest and response.status == 200:
+                self.quota.settled()
             location = response.headers.get("location")
             if response.status not in REDIRECTS or location is None:
                 return response, home
@@ -311,12 +313,12 @@ class Session:
             check_target(self.origin, better, kind=kind, proxied=proxied)
         return better
 
-    def _note(self, route: Route, response: Response) -> None:
+    def _note(self, route: Route, response: Response, moment: int | None) -> None:
         headers = response.headers
         if "warning" in headers:
             self.meter.note_warnings(self.host, headers.get_all("warning"))
         if route.origin == self.origin:
-            self.quota.told(headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"))
+            self.quota.told(headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"), moment)
         if "ratelimit-limit" in headers or "ratelimit-remaining" in headers:
             self.meter.note_rate_limit(
                 headers.get("ratelimit-limit"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping as Dictionary
 from dataclasses import replace
 from typing import Any
 
-from ..model.errors import InvalidInput, MissingRequirement, NetworkError, OciError, RegistryError
+from ..model.errors import InvalidInput, NetworkError, RegistryError
 from ..operations import sync_skopeo
 from ..operations.sync_mapping import Mapping
 from ..operations.sync_names import Naming
@@ -20,30 +20,12 @@ from ..registry.settings import Settings
 from ..transports import files, table
 from ..transports.places import Places
 from .clients import Task, settings_of
-from .module import Module
 from .results import spellings
+from .skopeo_text import document_of, is_inline
 from .transfers import wish_of
 
 #: Largest file, in bytes.
 _LIMIT = 16 * 1024 * 1024
-
-
-class SkopeoModule(Module):
-    """A module with the option skopeo_yaml, whose passwords are known before Ansible shows or logs its options."""
-
-    def _load_params(self) -> None:
-        super()._load_params()
-        given = self.params.get("skopeo_yaml")
-        if isinstance(given, str) and not _is_inline(given):
-            return
-        try:
-            document = _document(given) if isinstance(given, str) else given
-        except OciError:
-            # What cannot be read cannot be told from a secret.
-            self.no_log_values.add(given)
-            return
-        for secret in sync_skopeo.secrets(document):
-            self.no_log_values.update(spellings(None, secret))
 
 
 def mappings_of(task: Task, opened: list[Places]) -> list[Mapping]:
@@ -82,40 +64,15 @@ def _namespace(dest: str) -> str:
     return f"{dest}/" if location is not None and location.transport == "docker" else dest
 
 
-def _is_inline(text: str) -> bool:
-    return "\n" in text or ": " in text or text.lstrip()[:1] == "{"
-
-
 def _read(given: Any) -> Any:
     if isinstance(given, Dictionary):
         return given
     if not isinstance(given, str):
         raise InvalidInput("skopeo_yaml is the path of a file, or what such a file holds")
-    if _is_inline(given):
-        return _document(given)
+    if is_inline(given):
+        return document_of(given)
     path = os.path.expanduser(given)
-    return _document(files.read_file(path, _LIMIT, path).decode("utf-8", "replace"))
-
-
-def _document(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise MissingRequirement("skopeo_yaml needs PyYAML", library="PyYAML") from None
-
-    # Every scalar is the text that it was written as: a tag 1.10 is no number.
-    resolvers = {
-        letter: [one for one in found if one[0] in ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:null")]
-        for letter, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    loader = type("Texts", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
-    try:
-        return yaml.load(text, loader)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        # Not the words of the error: they may quote a password.
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InvalidInput(f"skopeo_yaml is no YAML{where}") from None
+    return document_of(files.read_file(path, _LIMIT, path).decode("utf-8", "replace"))
 
 
 def _settings(task: Task, section: Section) -> Settings:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping as Dictionary
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.errors import InvalidInput
 from ..operations.perform import How
-from ..operations.retention import parse_age
 from ..operations.sync import Options, sync
 from ..operations.sync_mapping import Mapping, TagChoice, either, globs
 from ..operations.sync_names import Naming, check_name
@@ -19,6 +18,9 @@ from ..operations.tag_filter import TagFilter, patterns
 from ..transports.places import Places
 from .clients import Task
 from .transfers import wish_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 #: What an entry of ``mappings`` inherits from the options of the task.
 _INHERITED = ("dest", "scoped", "suffix", "platforms", "index", "referrers", "prune", "keep")
@@ -67,6 +69,15 @@ def mapping_of(entry: Dictionary[str, Any], params: Dictionary[str, Any]) -> Map
     )
 
 
+def _age(text: str | None) -> timedelta | None:
+    if not text:
+        return None
+    # Late: few mirrors ask how old an image is.
+    from ..operations.retention import parse_age
+
+    return parse_age(text)
+
+
 def _choice(tags: Dictionary[str, Any]) -> TagChoice:
     given = {key: value for key, value in tags.items() if value not in (None, "", [])}
     names = tuple(check_name(str(name)) for name in given.get("names", ()))
@@ -81,8 +92,8 @@ def _choice(tags: Dictionary[str, Any]) -> TagChoice:
         either(shell, wanted) if lists else None,
         newest,
         tags.get("newest_by") or "version",
-        parse_age(given["newer_than"]) if "newer_than" in given else None,
-        parse_age(given["older_than"]) if "older_than" in given else None,
+        _age(given.get("newer_than")),
+        _age(given.get("older_than")),
         immutable=bool(tags.get("immutable")),
     )
 
