@@ -212,7 +212,7 @@ def test_as_awx_runs_it_with_a_survey_and_a_credential(
         "mirror_list": str(listed), "mirror_repositories": "", "mirror_newest": "",
         "image_mirror_dest": f"{registry_tls.host}/{repository}/", "image_mirror_prune": "false",
         "image_mirror_src_plain_http": "true", "image_mirror_dest_ca_path": str(registry_tls.ca),
-        "image_mirror_bandwidth_limit": "700k",
+        "image_mirror_bandwidth_limit": "350k",
     }
     credential = {"LONGSHORE_DEST_USERNAME": USER, "LONGSHORE_DEST_PASSWORD": PASSWORD}
     job = awx.run(MIRROR, inventory("mirror1"), survey, environment=credential)

@@ -153,7 +153,8 @@ def test_lines_and_the_same_result(
     stage.environment |= {"ANSIBLE_STDOUT_CALLBACK": "minimal", **(PIPELINING if way == "pipelined" else {})}
     if way != "local":
         stage.variables |= sshd.variables()
-    shown = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, way), **SLOW}))
+    # Slow enough for a second line, where the first one comes before the first byte.
+    shown = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, way), "bandwidth_limit": "1M"}))
     lines = [match.group() for match in LINE.finditer(shown.stderr)]
     assert lines and "B/s" in lines[-1], shown.stderr
     assert len([line for line in shown.stderr.splitlines() if line.startswith("[web1]")]) == len(lines)
