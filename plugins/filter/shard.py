@@ -17,8 +17,8 @@ description:
   - Which worker an entry belongs to follows from its repository at the destination alone, so that all tags of a repository,
     which share layers, come to one worker. With one worker more, few repositories change hands. It is the worker that
     P(longshore.oci.image_sync#module) gives a repository to.
-  - Where a worker takes one of P(longshore.oci.image_sync#module)'s own shares, with O(longshore.oci.image_sync#module:shard_index),
-    this filter is not needed. It is for other tasks, such as P(longshore.oci.image_copy#module) with a list.
+  - P(longshore.oci.image_sync#module) shares by itself, with O(longshore.oci.image_sync#module:shard_index). This filter is for
+    other tasks, such as P(longshore.oci.image_copy#module) with a list.
 positional: index, count
 options:
   _input:
@@ -86,7 +86,7 @@ def shard(entries: Any, index: Any, count: Any) -> list[Any]:
         # A variable that is given on the command line or in a survey is text.
         number, workers = int(index), int(count)
     except (TypeError, ValueError):
-        raise AnsibleFilterError(f"shard takes the number of a worker and how many there are, not {index!r} and {count!r}") from None
+        raise AnsibleFilterError(f"shard takes a worker's number and how many there are, not {index!r} and {count!r}") from None
     try:
         check_shard(number, workers)
         return [entry for entry in entries if shard_of(repository_of(entry), workers) == number]

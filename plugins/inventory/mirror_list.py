@@ -80,14 +80,20 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+try:
+    from ansible.template import trust_as_template
+except ImportError:
+    # Before ansible-core 2.19 every text of an inventory is a template.
+    trust_as_template = str
+
 from ..module_utils.model.errors import OciError
 from ..module_utils.operations.shard_key import repository_of
 
 _SUFFIXES = ("mirror_list.yml", "mirror_list.yaml")
 _HOST_OF = re.compile(r"(?:docker://)?([^/@]+)")
 _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]")
-#: What each host needs to be this machine, as Ansible's own localhost has it.
-_HERE = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+#: What each host needs to be the machine that runs the play, as Ansible's own localhost has it.
+_HERE = {"ansible_connection": "local", "ansible_python_interpreter": trust_as_template("{{ ansible_playbook_python }}")}
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]

@@ -86,7 +86,9 @@ OF_ROLES = ("backup_and_garbage", "migrating_a_registry", "running_a_registry")
 GUIDES = sorted(path.stem for path in (ROOT / "docs" / "docsite" / "rst").glob("*.rst") if path.stem not in OF_ROLES)
 #: Lookups and filters, as ``lookup/digest``.
 PLUGINS = sorted(f"{kind}/{path.stem}" for kind in ("lookup", "filter") for path in (ROOT / "plugins" / kind).glob("*.py"))
-DOCUMENTS = [*MODULES, *PLUGINS, "README", *GUIDES]
+#: Roles whose examples need no machine of their own, as ``role/image_mirror``.
+ROLES = ["role/image_mirror"]
+DOCUMENTS = [*MODULES, *PLUGINS, *ROLES, "README", *GUIDES]
 
 Task = dict[str, Any]
 
@@ -97,8 +99,9 @@ def blocks(document: str) -> list[str]:
         name = document.replace("/", ".") if document in PLUGINS else f"modules.{document}"
         module = importlib.import_module(f"ansible_collections.longshore.oci.plugins.{name}")
         return [str(module.EXAMPLES)]
-    if document == "README":
-        return re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if document == "README" or document in ROLES:
+        path = ROOT / "README.md" if document == "README" else ROOT / document.replace("role/", "roles/") / "README.md"
+        return re.findall(r"^```yaml\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     text = (ROOT / "docs" / "docsite" / "rst" / f"{document}.rst").read_text("utf-8")
     found = re.findall(r"^\.\. code-block:: yaml\n\n((?:(?:    .*)?\n)+)", text, re.MULTILINE)
     assert len(found) == len(re.findall(r"code-block:: *yaml", text)), "a block is written in another way"

@@ -30,7 +30,9 @@ from ansible_collections.longshore.oci.tests.servers.sshd import Sshd
 
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
 LINE = re.compile(
-    r"^\[web1\] (?:looking for images|\d+ of 3 images)(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$", re.MULTILINE
+    r"^\[web1\] (?:looking for images|\d+ of 3 images)"
+    r"(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$",
+    re.MULTILINE,
 )
 #: What a task is given that takes several seconds: 6 MB go in and out at 2 MiB a second.
 SLOW = {"bandwidth_limit": "2M", "parallel": 4}
@@ -151,7 +153,8 @@ def test_lines_and_the_same_result(
     stage.environment |= {"ANSIBLE_STDOUT_CALLBACK": "minimal", **(PIPELINING if way == "pipelined" else {})}
     if way != "local":
         stage.variables |= sshd.variables()
-    shown = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, way), **SLOW}))
+    # Slow enough for a second line, where the first one comes before the first byte.
+    shown = stage.run(commands, ad_hoc(stage, {**stage.copies(second_registry, way), "bandwidth_limit": "1M"}))
     lines = [match.group() for match in LINE.finditer(shown.stderr)]
     assert lines and "B/s" in lines[-1], shown.stderr
     assert len([line for line in shown.stderr.splitlines() if line.startswith("[web1]")]) == len(lines)
