@@ -159,7 +159,7 @@ def test_f4_2_15_a_stall_once_is_resumed(copies):
 
 @pytest.mark.parametrize("scenario", ["redirloop", "redirpong"])
 def test_f4_2_16_a_circle_of_redirects_is_left(copies, scenario):
-    """crane and oras go round until they are killed."""
+    """Where the limit of hops is lost with a policy of one's own, nothing else ends it."""
     outcome = copies.pull(scenario, IMAGE, OTHER)
     outcome.failed("redirects in a circle", status_code=307)
     assert len(layer(outcome)) <= 2
