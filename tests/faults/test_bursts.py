@@ -10,6 +10,7 @@ import time
 import pytest
 
 from ansible_collections.longshore.oci.plugins.module_utils.registry import connection, retry, route
+from ansible_collections.longshore.oci.tests.faults.places import PASSWORD, USER
 from ansible_collections.longshore.oci.tests.faults.server import Kind
 from ansible_collections.longshore.oci.tests.faults.server.registry import HOME
 from ansible_collections.longshore.oci.tests.faults.server.registry import OTHER as OTHER_HOME
@@ -72,6 +73,13 @@ def test_f4_2_12_a_registry_that_is_busy_twice_is_waited_for(copies, status):
     outcome.succeeded()
     if copies.place.played:
         assert [one.status for one in layer(outcome)] == [status, status, 200]
+
+
+def test_f4_2_12_so_is_a_token_server(copies):
+    outcome = copies.pull("tokendown", IMAGE, src_username=USER, src_password=PASSWORD)
+    outcome.succeeded()
+    if copies.place.played:
+        assert [one.status for one in outcome.log.kind(Kind.TOKEN)] == [503, 503, 200]
 
 
 @pytest.mark.parametrize("status", [429, 503])

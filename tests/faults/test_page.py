@@ -27,7 +27,7 @@ def rows():
     return {name: _NAMED.findall(text) for name, text in zip(parts[::2], parts[1::2])}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def functions(path):
     """The tests in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -144,6 +144,18 @@ def test_s04_a_token_server_that_redirects_takes_no_credentials_along(faults):
     assert len(at_other) and not len(at_other.with_credentials)
 
 
+def test_s04_a_challenge_that_is_missing_is_told(faults):
+    outcome = faults.pull("nochallenge", IMAGE, OTHER, **SRC)
+    outcome.failed("(HTTP 401", "without saying how to log in, so the credentials of", "were not sent")
+    assert not len(outcome.log.with_credentials)
+
+
+def test_s04_a_token_that_would_be_a_header_more_is_refused(faults):
+    outcome = faults.pull("tokencontrol", IMAGE, OTHER, **SRC)
+    outcome.failed("answered without a valid token")
+    assert not any("x-injected" in one.headers for one in outcome.log)
+
+
 # -- S5: where uploads go ----------------------------------------------------------------------------------------
 
 
@@ -316,6 +328,13 @@ def test_s09_names_that_are_no_tags_are_left_out(module, faulty):
     assert result["tags"] == ["1", "2"], result
     (warning,) = result["warnings"]
     assert "10 invalid names were left out" in warning and "../../etc/passwd" in warning and "\x1b" not in warning
+
+
+@pytest.mark.parametrize("scenario", ["nulltags", "notags"])
+def test_s09_no_list_is_an_empty_one(module, faulty, scenario):
+    """Go writes null for it, and distribution has none for a repository whose manifests have no tags."""
+    result, unused = tags_of(module, faulty, scenario)
+    assert not result.get("failed") and result["tags"] == [], result
 
 
 # -- S11, S12, S17, S22 ------------------------------------------------------------------------------------------
