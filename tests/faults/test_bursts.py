@@ -134,14 +134,15 @@ def test_f4_2_11_a_page_of_a_proxy_is_named_as_such(faults):
 @pytest.mark.parametrize("scenario", ["slowblob", "slowman"])
 def test_f4_2_15_a_drip_is_given_up(copies, monkeypatch, scenario):
     """skopeo, crane, regclient and oras wait for ever. For users the window is a minute."""
-    monkeypatch.setattr(route, "RATE_WINDOW", 0.5)
+    monkeypatch.setattr(route, "RATE_WINDOW", 1.0)
     outcome = copies.pull(scenario, IMAGE, OTHER, retries=1)
     outcome.failed("is too slow:", "given up")
 
 
 @pytest.mark.parametrize("scenario", ["stallblob", "stallman", "silent"])
 def test_f4_2_15_a_stall_is_given_up(copies, scenario):
-    outcome = copies.pull(scenario, IMAGE, OTHER, retries=1, timeout=0.5)
+    # The real registry may take its time on a machine that is busy.
+    outcome = copies.pull(scenario, IMAGE, OTHER, retries=1, timeout=0.5 if copies.place.played else 30)
     outcome.failed("did not answer in time", "'timeout' sets how long to wait")
 
 
@@ -159,7 +160,7 @@ def test_f4_2_15_pauses_are_borne(module, faulty, monkeypatch, tls):
 
 
 def test_f4_2_15_a_stall_once_is_resumed(copies):
-    outcome = copies.pull("stallonce", IMAGE, timeout=1)
+    outcome = copies.pull("stallonce", IMAGE, timeout=2)
     outcome.succeeded()
     if copies.place.played:
         assert [one.status for one in layer(outcome)] == [200, 206]

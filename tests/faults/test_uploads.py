@@ -153,7 +153,7 @@ def test_f4_2_26_an_early_413_is_read_and_told(copies):
     began = time.monotonic()
     outcome = copies.push("pushearly413", LARGE, OTHER)
     outcome.failed("limits the size of request bodies", "raise that limit there", status_code=413)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     nothing_open(outcome)
 
 
