@@ -70,7 +70,7 @@ def basic_at(log, repository):
 
 
 def test_s04_over_plain_http_only_the_registrys_own_host_gets_the_password(module, faulty):
-    """skopeo and regclient send it to whatever host is named."""
+    """Others have sent it to whatever host is named (CVE-2026-48978)."""
     repository = faulty.put("realmother", IMAGE)
     options = {"plain_http": True, "username": USER, "password": PASSWORD}
     result = module("image_inspect", name=[f"{faulty.host}/{repository}:1"], **options)
@@ -144,11 +144,23 @@ def test_s04_a_token_server_that_redirects_takes_no_credentials_along(faults):
     assert len(at_other) and not len(at_other.with_credentials)
 
 
+def test_s04_a_challenge_that_is_missing_is_told(faults):
+    outcome = faults.pull("nochallenge", IMAGE, OTHER, **SRC)
+    outcome.failed("(HTTP 401", "without saying how to log in, so the credentials of", "were not sent")
+    assert not len(outcome.log.with_credentials)
+
+
+def test_s04_a_token_that_would_be_a_header_more_is_refused(faults):
+    outcome = faults.pull("tokencontrol", IMAGE, OTHER, **SRC)
+    outcome.failed("answered without a valid token")
+    assert not any("x-injected" in one.headers for one in outcome.log)
+
+
 # -- S5: where uploads go ----------------------------------------------------------------------------------------
 
 
 def test_s05_an_upload_at_another_host_gets_no_token(copies):
-    """skopeo sends it there."""
+    """Others have sent it there (CVE-2026-50151)."""
     outcome = copies.push("locother", IMAGE, **DEST)
     if copies.place.played:
         # Without a token that host does not take it; the point is that it has not seen one.
@@ -280,7 +292,7 @@ def tags_of(module, faulty, scenario, **options):
 
 @pytest.mark.parametrize("scenario", ["linkloop", "linkcircle"])
 def test_s09_a_list_in_a_circle_ends(module, faulty, scenario):
-    """crane, skopeo, regclient, oras-py and dxf never end."""
+    """Others have never come to an end (GHSA-298f-872v-2rcx)."""
     result, log = tags_of(module, faulty, scenario)
     assert not result.get("failed") and result["tags"] == ["1", "2"], result
     assert any("the pages go in a circle; 2 entries were read" in one for one in result["warnings"])
@@ -311,11 +323,18 @@ def test_s09_a_link_that_leads_nowhere_in_the_list_is_refused(module, faulty):
 
 
 def test_s09_names_that_are_no_tags_are_left_out(module, faulty):
-    """skopeo fails at them; crane, regclient, oras-py and dxf print them, control characters and all."""
+    """To fail at them hides the tags that are fine; to show them as they are is worse."""
     result, unused = tags_of(module, faulty, "mixedtags")
     assert result["tags"] == ["1", "2"], result
     (warning,) = result["warnings"]
     assert "10 invalid names were left out" in warning and "../../etc/passwd" in warning and "\x1b" not in warning
+
+
+@pytest.mark.parametrize("scenario", ["nulltags", "notags"])
+def test_s09_no_list_is_an_empty_one(module, faulty, scenario):
+    """Go writes null for it, and distribution has none for a repository whose manifests have no tags."""
+    result, unused = tags_of(module, faulty, scenario)
+    assert not result.get("failed") and result["tags"] == [], result
 
 
 # -- S11, S12, S17, S22 ------------------------------------------------------------------------------------------
