@@ -7,6 +7,8 @@ Through ``ansible`` and ``ansible-playbook``, with and without ``-vvv`` and ``--
 fails or crashes. The variable LONGSHORE_ANSIBLE names the directories, parted by colons, that have these commands: each
 ansible-core is tried, by default the one of the Python that runs the tests.
 
+Every module, and what ansible-runner keeps, is in test_secrets_runner.py.
+
 What is not tried: a secret on the command line (``ansible -a password=...``), which everybody on the machine can see, and
 which ansible-core 2.19 and later print when the task fails.
 """
@@ -19,7 +21,6 @@ import http.server
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import threading
@@ -30,17 +31,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
+from ansible_collections.longshore.oci.tests.interop.watching import ProcessList, SystemLog, found_in
 from ansible_collections.longshore.oci.tests.servers import images, process
 from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
 from ansible_collections.longshore.oci.tests.servers.tokens import TokenServer
 
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
-MODES = {"plain": [], "verbose": ["-vvv"], "diff": ["--diff"], "all": ["-vvvv", "--diff", "--check"]}
+MODES = {"plain": [], "verbose": ["-vvv", "--diff"], "all": ["-vvvv", "--diff", "--check"]}
 WRONG = "wr0ng&marked+password"
 WRONG_TOKEN = "wr0ng.marked-token_value"
 PROXY_PASSWORD = "marked%2Fproxy-password"
-SYSLOG = pathlib.Path("/dev/log")
 
 
 @pytest.fixture(scope="module", params=BIN_DIRECTORIES.split(os.pathsep))
@@ -134,81 +135,6 @@ def stranger() -> Iterator[Echo]:
     """Asks for none, and is given none."""
     with serving(False) as server:
         yield server
-
-
-class ProcessList:
-    """The command lines of the processes whose home is ``home``, looked at again and again in a ``with`` block."""
-
-    def __init__(self, home: pathlib.Path) -> None:
-        self._home = f"HOME={home}".encode()
-        self.seen: set[str] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> ProcessList:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.02):
-            for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    if self._home in path.with_name("environ").read_bytes().split(b"\0"):
-                        self.seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-
-
-class SystemLog:
-    """What goes to the system's log, if nothing else on this machine listens there."""
-
-    def __init__(self) -> None:
-        #: Whether this is so.
-        self.listens = not SYSLOG.exists()
-        self.lines: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-
-    def __enter__(self) -> SystemLog:
-        if self.listens:
-            self._socket.bind(str(SYSLOG))
-            self._thread.start()
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        if self.listens:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
-                last.sendto(b"", str(SYSLOG))
-            self._thread.join()
-            SYSLOG.unlink()
-        self._socket.close()
-
-    def _read(self) -> None:
-        # Whoever writes there waits as long as nobody reads.
-        while line := self._socket.recv(65536):
-            self.lines.append(line.decode(errors="replace"))
-
-
-def spellings(secret: str) -> set[str]:
-    """The forms in which a secret could be seen."""
-    found = {secret, urllib.parse.quote(secret, safe=""), urllib.parse.unquote(secret), json.dumps(secret)[1:-1]}
-    for user in (USER, "proxy-user", ""):
-        for text in (secret, urllib.parse.unquote(secret)):
-            found.add(base64.b64encode(f"{user}:{text}".encode()).decode().rstrip("="))
-    return found
-
-
-def found_in(text: str, secrets: Sequence[str]) -> list[str]:
-    """What of the secrets is in ``text``, each with what stands around it."""
-    rows = []
-    for secret in secrets:
-        for form in spellings(secret):
-            place = text.find(form)
-            if place >= 0:
-                rows.append(f"{form!r} in ...{text[max(0, place - 200) : place + len(form) + 60]!r}")
-    return rows
 
 
 class Case(NamedTuple):
