@@ -70,7 +70,7 @@ part_lint() {
     local venv scripts status=0
     venv=$(need_venv tools 3.11 -r "$REQUIREMENTS/tools.txt")
     cd "$ROOT"
-    mapfile -t scripts < <(find .ci script tests -type f -not -path 'tests/output/*' -print0 |
+    mapfile -t scripts < <(find .ci script tests -type f -not -path 'tests/output/*' -not -name '*.py' -print0 |
         xargs -0 grep -lE -m1 '^(#!.*\b(ba)?sh$|# shellcheck shell=)' | sort)
     [ ${#scripts[@]} -gt 0 ] || die "no shell script found"
     "$venv/bin/ruff" check --no-cache --output-format concise . || status=1
