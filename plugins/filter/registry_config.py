@@ -29,9 +29,6 @@ options:
     type: str
     choices: ["2.8", "3"]
     default: "2.8"
-seealso:
-  - plugin: longshore.oci.registry
-    plugin_type: role
 """
 
 EXAMPLES = r"""
