@@ -388,6 +388,64 @@ def test_without_a_service_manager_it_has_to_be_told_how(place: pathlib.Path) ->
         assert report["blobs"] == 3 and well(registry)
 
 
+_ENGINE = """#!/bin/sh
+# A container engine: `run --name N --env K=V ... IMAGE ARGUMENTS` runs the registry, which outlives this client; `rm --force N`.
+set -eu
+cd {directory}
+if [ "$1" = rm ]; then kill "$(cat "$3.pid")"; exit; fi
+shift
+name=one-off
+while :; do
+    case $1 in
+    --name) name=$2 ;;
+    --env) export "${{2?}}" ;;
+    *) break ;;
+    esac
+    shift 2
+done
+shift
+setsid setpriv --reuid {uid} --regid {gid} --clear-groups docker-registry "$@" &
+echo $! >"$name.pid"
+: >flags/started
+wait $!
+"""
+
+
+def alive(pid: pathlib.Path) -> bool:
+    """Whether the process whose number is in a file runs. One that has ended and that nobody has waited for has no command line."""
+    try:
+        return bool(pathlib.Path("/proc", pid.read_text().strip(), "cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_private_registry_in_a_container_is_removed_by_the_repair(place: pathlib.Path) -> None:
+    with ManagedRegistry(place) as registry:
+        engine = registry.directory / "engine"
+        engine.write_text(_ENGINE.format(directory=registry.directory, uid=UID, gid=GID))
+        engine.chmod(0o755)
+        record = json.loads(registry.record.read_bytes())
+        words = [str(engine), "run", "IMAGE"]
+        registry.record.write_text(json.dumps({**record, "deployment": "container", "command": words, "serve": words}))
+        fill(registry)
+        images.push(registry, "team/app", GONE, [])
+        collector = Collector(registry, untagged=True, untagged_age_hours=0)
+        with collector.running() as process:
+            while not list(registry.directory.glob("longshore-gc-*.pid")):
+                assert process.poll() is None
+                time.sleep(0.001)
+            process.kill()
+            process.wait()
+        (left,) = registry.directory.glob("longshore-gc-*.pid")
+        assert collector.step == "untagged"
+        collector.repair()
+        wait_until(lambda: not alive(left), "the end of the private registry")
+        left.unlink()
+        report = collector.collect()
+        assert stored(registry, GONE) == 0 and report["manifests"] <= 1 and well(registry)
+        assert not any(alive(left) for left in registry.directory.glob("longshore-gc-*.pid"))
+
+
 _THIRD = '''"""What distribution 3.1.1 prints and does, with 2.8 inside: layer links go, no _layers is an error."""
 import json, pathlib, re, shutil, subprocess, sys
 

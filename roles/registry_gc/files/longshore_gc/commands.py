@@ -87,10 +87,10 @@ def run(instance: Instance, arguments: Sequence[str], lock: int | None, read: Ca
 
 
 def start(
-    instance: Instance, command: Sequence[str], lock: int | None, output: IO[bytes], further: Mapping[str, str] | None = None
+    instance: Instance, command: Sequence[str], output: IO[bytes], further: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a server of the registry binary; both its outputs go to ``output``."""
-    return _start(instance, command, lock, output, output, environment(instance, further))
+    return _start(instance, command, None, output, output, environment(instance, further))
 
 
 def _start(

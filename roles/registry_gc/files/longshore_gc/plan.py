@@ -58,20 +58,20 @@ def looking(
 ) -> Iterator[tuple[Catalogue, Collection]]:
     """The storage, and what the collector says of it."""
     collection = dry_run(instance, lock)
-    with reading(instance, settings, lock, announce, collection.revisions) as catalogue:
+    with reading(instance, settings, announce, collection.revisions) as catalogue:
         yield catalogue, collection
 
 
 @contextlib.contextmanager
 def reading(
-    instance: Instance, settings: Settings, lock: int | None, announce: private.Announce, revisions: dict[str, list[str]]
+    instance: Instance, settings: Settings, announce: private.Announce, revisions: dict[str, list[str]]
 ) -> Iterator[Catalogue]:
     """The storage. ``revisions`` tells of one that cannot be walked what manifests there are."""
     if instance.root is not None:
         yield Files(instance.root)
         return
     sightings = seen.read(settings, instance)
-    with private.serving(instance, lock, announce, delete=False, seconds=settings.start_timeout_seconds) as endpoint:
+    with private.serving(instance, announce, delete=False, seconds=settings.start_timeout_seconds) as endpoint:
         yield Remote(endpoint, revisions, sightings, time.time())
 
 

@@ -42,11 +42,14 @@ Serving = contextlib.AbstractContextManager[Endpoint]
 
 
 @contextlib.contextmanager
-def serving(instance: Instance, lock: int | None, announce: Announce, *, delete: bool, seconds: float) -> Iterator[Endpoint]:
-    """The instance's own configuration on 127.0.0.1: the one that takes writes, with deletes, or else the read-only one."""
+def serving(instance: Instance, announce: Announce, *, delete: bool, seconds: float) -> Iterator[Endpoint]:
+    """The instance's own configuration on 127.0.0.1: the one that takes writes, with deletes, or else the read-only one.
+
+    It does not inherit the lock: left behind in a container it would hold it for ever, and by itself it changes nothing.
+    """
     further = {"REGISTRY_STORAGE_DELETE": "{enabled: true}"} if delete else {}
     config = instance.readwrite if delete else instance.readonly_config
-    with _running(instance, config, lock, announce, further, seconds) as endpoint:
+    with _running(instance, config, announce, further, seconds) as endpoint:
         yield endpoint
 
 
@@ -54,7 +57,6 @@ def serving(instance: Instance, lock: int | None, announce: Announce, *, delete:
 def _running(
     instance: Instance,
     config: pathlib.Path,
-    lock: int | None,
     announce: Announce,
     further: Mapping[str, str],
     seconds: float,
@@ -66,7 +68,7 @@ def _running(
         announce(removal)
     endpoint = Endpoint(Probe("127.0.0.1", port, False, None, None))
     with tempfile.TemporaryFile() as log:
-        child = commands.start(instance, command, lock, log, {} if instance.in_container else variables)
+        child = commands.start(instance, command, log, {} if instance.in_container else variables)
         try:
             _wait(child, endpoint, log, seconds)
             yield endpoint

@@ -106,7 +106,7 @@ class _Collection:
         began = time.monotonic()
         try:
             self._progress.step("read-only")
-            self._switch.enter(self._lock, self._twins)
+            self._switch.enter(self._twins)
             self._report.read_only_proofs = self._switch.proofs
             self._progress.step("look")
             found, tags = look.closely(self._instance, self._settings, self._lock, self._report, self._progress.container)
@@ -160,7 +160,7 @@ class _Collection:
 
     def _verify(self, found: Plan, tags: dict[Tag, bool]) -> None:
         revisions = {one.name: list(one.revisions) for one in found.repositories}
-        with plan.reading(self._instance, self._settings, self._lock, self._progress.container, revisions) as catalogue:
+        with plan.reading(self._instance, self._settings, self._progress.container, revisions) as catalogue:
             after = verify.completeness(catalogue, catalogue.repositories(), list(tags))
             left = catalogue.total_bytes()
         self._report.tags_verified = len(after)
@@ -194,7 +194,7 @@ class _Collection:
 
     def _private(self, *, delete: bool) -> private.Serving:
         seconds = self._settings.start_timeout_seconds
-        return private.serving(self._instance, self._lock, self._progress.container, delete=delete, seconds=seconds)
+        return private.serving(self._instance, self._progress.container, delete=delete, seconds=seconds)
 
 
 def _nothing_stored(instance: Instance, report: Report) -> bool:

@@ -58,7 +58,7 @@ class Switch:
             return Endpoint(instance.probe)
         return Endpoint(instance.probe, self._settings.username or None, self._settings.password)
 
-    def enter(self, lock: int, twins: list[Instance]) -> None:
+    def enter(self, twins: list[Instance]) -> None:
         """Make them read-only, or stop them; `NotReadOnly` unless that is proved of each, and of ``twins`` as well."""
         for one in self.switched:
             if one.touched.running:
@@ -72,7 +72,7 @@ class Switch:
             elif one.touched.running:
                 self._controls.restart(one.instance)
         for one in self.switched:
-            self.proofs[one.instance.name] = self._prove(one, lock)
+            self.proofs[one.instance.name] = self._prove(one)
             say(f"{one.instance.name}: proved: {self.proofs[one.instance.name]}")
         for twin in twins:
             if self._controls.active(twin) and self.endpoint(twin).begin_upload(REPOSITORY) == 202:
@@ -99,7 +99,7 @@ class Switch:
         # A proxy stores what it is asked for, read-only or not.
         return Switched(instance, touched, self._settings.mode == STOP or instance.proxy or not running)
 
-    def _prove(self, one: Switched, lock: int) -> str:
+    def _prove(self, one: Switched) -> str:
         instance, endpoint = one.instance, self.endpoint(one.instance)
         if one.stopped:
             end = time.monotonic() + self._settings.start_timeout_seconds
@@ -119,20 +119,20 @@ class Switch:
         if status == 405:
             return "an upload was refused with 405"
         if status == 401 and not endpoint.authenticates:
-            return self._prove_privately(instance, lock)
+            return self._prove_privately(instance)
         if status == 401:
             raise NotReadOnly(f"{instance.name} does not accept the user {self._settings.username}: set registry_gc_username and "
                               "registry_gc_password to a user of the registry")
         raise NotReadOnly(f"{instance.name} was made read-only, but answers the beginning of an upload with {status}")
 
-    def _prove_privately(self, instance: Instance, lock: int) -> str:
+    def _prove_privately(self, instance: Instance) -> str:
         """Without a user every upload is answered with 401, read-only or not: then two things stand for one.
 
         The process that served before has gone, and whichever serves now has read ``config``, which is the read-only
         configuration; and that configuration, without its users on 127.0.0.1, refuses an upload.
         """
         seconds = self._settings.start_timeout_seconds
-        with private.serving(instance, lock, self._announce, delete=False, seconds=seconds) as trial:
+        with private.serving(instance, self._announce, delete=False, seconds=seconds) as trial:
             status = trial.begin_upload(REPOSITORY)
         if status != 405:
             raise NotReadOnly(f"{instance.readonly_config} does not make a registry read-only: it answers an upload with {status}")
