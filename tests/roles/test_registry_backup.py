@@ -76,9 +76,9 @@ def test_from_the_timer_to_a_restore(scene: Scene) -> None:
     assert scene.backup().passed().changed == 0
     assert scene.backup(check=True).passed().changed == 0
     assert UNIT in machine.run(["systemctl", "list-timers", f"{UNIT}.timer"]).stdout
-    moved = scene.backup(registry_backup_schedule="*-*-* 03:33:00").passed()
+    now: dict[str, Any] = {"registry_backup_schedule": "*-*-* 03:33:00"}
     names = ("Write the units", "Restart the timer of the backup")
-    assert moved.changed_tasks() == [f"longshore.oci.registry_backup : {name}" for name in names]
+    assert scene.backup(**now).passed().changed_tasks() == [f"longshore.oci.registry_backup : {name}" for name in names]
     assert "03:33:00" in machine.run(["systemctl", "show", f"{UNIT}.timer", "--property", "TimersCalendar"]).stdout
 
     # As the timer does.
@@ -94,19 +94,19 @@ def test_from_the_timer_to_a_restore(scene: Scene) -> None:
 
     # By the play, in check mode first, with the registry read-only meanwhile.
     images.push(registry, "team/app", images.sample(seed=2), ["2", "latest"])  # type: ignore[arg-type]
-    planned = scene.backup(check=True, registry_backup_run=True).passed()
+    planned = scene.backup(check=True, registry_backup_run=True, **now).passed()
     assert planned.changed == 1 and scene.backups() == [first]
-    scene.backup(registry_backup_run=True, registry_backup_readonly=True).passed()
+    now["registry_backup_readonly"] = True
+    scene.backup(registry_backup_run=True, **now).passed()
     second = scene.backups()[-1]
     assert json.loads(machine.read(f"{BACKUPS}/{second}/backup.json"))["readonly_seconds"] > 0
     registry.wait()
     assert registry.status("POST", "/v2/x/blobs/uploads/") == 202
-    verified = scene.backup(registry_backup_verify=True, registry_backup_verify_checksum=True).passed()
-    assert set(verified.changed_tasks()) == set(moved.changed_tasks()), "the units, as they were at first"
+    assert scene.backup(registry_backup_verify=True, registry_backup_verify_checksum=True, **now).passed().changed == 0
 
     # Back to the first: images, and the users of that time.
     machine.shell("printf 'mallory:x\\n' >/etc/longshore/registry/main/auth/htpasswd")
-    restore = {"registry_backup_restore": first, "registry_backup_restore_config": True}
+    restore = {**now, "registry_backup_restore": first, "registry_backup_restore_config": True}
     refused = scene.backup(**restore)
     assert refused.failed and "allow the restore to stop it" in refused.text
     restore["registry_backup_restore_stop"] = True

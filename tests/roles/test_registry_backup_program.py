@@ -616,6 +616,7 @@ def test_what_is_not_backed_up_is_said(instance: Instance, program: Program) -> 
     assert program.good("verify")["fault_count"] == 0
     assert not (program.backups / done["backup"] / "storage").exists()
     (instance.home / "auth/htpasswd").write_text("")
+    assert "holds no images" in program.bad("restore")
     assert program.good("restore", "--config")["configuration"] == [f"{instance.home}/auth/htpasswd"]
 
 

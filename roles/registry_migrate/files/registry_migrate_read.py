@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -41,7 +40,7 @@ def series(*command: str) -> str:
 def read_file(path: str) -> str | None:
     """The text of a file of the host."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return None
@@ -53,11 +52,10 @@ def read_inside(container: str, path: str) -> str | None:
     if status:
         return None
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for member in archive:
-            file = archive.extractfile(member)
-            if file is not None:
-                return file.read().decode("utf-8", "surrogateescape")
-    return None
+        first = archive.next()
+        # A directory is no file, whatever is in it.
+        file = archive.extractfile(first) if first is not None and first.isfile() else None
+        return None if file is None else file.read().decode("utf-8", "replace")
 
 
 def container(name: str, kept: str, file: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Restore:
 
     def plan(self) -> dict[str, Any]:
         """What `run` would do, from reads alone. Raises `BackupFailed` where `run` would refuse."""
-        self._refuse_running()
+        self._refuse()
         result = self._result()
         if not self.summary["config_only"]:
             root = self.record.require_storage()
@@ -57,7 +57,7 @@ class Restore:
 
     def run(self) -> dict[str, Any]:
         """Restore. Raises `BackupFailed`; then everything is as it was, or the message says what is not."""
-        self._refuse_running()
+        self._refuse()
         begun = time.monotonic()
         with held(self.destination.lock, self.destination.path, self.wait, shared=True):
             with held(self.record.lock, f"the storage of instance {self.record.name}", self.wait):
@@ -74,7 +74,9 @@ class Restore:
         found = {name: self.summary[name] for name in names if name in self.summary}
         return {"changed": True, "backup": self.name, "path": self.destination.place(self.name), **found}
 
-    def _refuse_running(self) -> None:
+    def _refuse(self) -> None:
+        if self.summary["config_only"] and not self.config:
+            raise BackupFailed(f"the backup {self.name} holds no images: ask for its users, certificates and secrets")
         for one in record.on_one_storage(self.record):
             if not (self.stop and one.control) and service.runs(one):
                 how = "allow the restore to stop it" if one.control else "stop it"
