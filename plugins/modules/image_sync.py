@@ -256,6 +256,12 @@ options:
   index_file:
     description: A file for the index of the archive O(dest), small enough to be kept, which a later O(since) can name.
     type: path
+  parallel:
+    description:
+      - How many requests run at once to each registry, from 1 to 256. A mirror is many small questions, so that it asks more
+        of them at once than other modules do.
+    type: int
+    default: 32
 seealso:
   - module: longshore.oci.image_copy
   - module: longshore.oci.image_save_load
@@ -465,6 +471,7 @@ def main() -> None:
         index_file={"type": "path"},
         **progress(),
     )
+    spec["parallel"]["default"] = 32
     module = SkopeoModule(
         spec,
         supports_check_mode=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..model.errors import Cancelled, InvalidInput, OciError
 from ..model.location import DOCKER
-from ..model.reference import Reference
+from ..model.text import redact
 from ..transports import table
 from ..transports.base import ImageDestination
 from ..transports.places import Places
@@ -166,7 +166,7 @@ class _Builder:
                         destination,
                         [stored],
                         src,
-                        _plain(location.details) if dest.transport == DOCKER else str(location),
+                        location.details if dest.transport == DOCKER else redact(str(location)),
                         mapping.wish,
                         immutable=mapping.choice.immutable,
                         relayed=len(hosts) > 1,
@@ -195,7 +195,3 @@ class _Builder:
         wanted.prune = wanted.prune or mapping.prune
         wanted.keep += [pattern for pattern in mapping.keep if pattern not in wanted.keep]
         return wanted
-
-
-def _plain(details: str) -> str:
-    return str(Reference.parse(details))
