@@ -95,8 +95,15 @@ def _watched(module: AnsibleModule, task: Task) -> AbstractContextManager[object
         return nullcontext()
     from .lifeline import Lifeline
 
-    # As anybody else would stop it.
-    return Lifeline(directory, task.progress, partial(os.kill, os.getpid(), signal.SIGTERM))
+    return Lifeline(directory, task.progress, partial(_abandon, task.stop, threading.Event()))
+
+
+def _abandon(stop: threading.Event, before: threading.Event) -> None:
+    # Not by a signal at first: the one that took the controller away may have come to us as well, and two interrupt at once.
+    if before.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+    before.set()
+    stop.set()
 
 
 @contextmanager

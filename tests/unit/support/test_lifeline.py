@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import threading
+from functools import partial
 
 import pytest
 
+from ansible_collections.longshore.oci.plugins.module_utils.model.errors import Cancelled
 from ansible_collections.longshore.oci.plugins.module_utils.operations.progress import Progress
 from ansible_collections.longshore.oci.plugins.module_utils.support import lifeline
 from ansible_collections.longshore.oci.plugins.module_utils.support.lifeline import Lifeline
 from ansible_collections.longshore.oci.plugins.module_utils.support.module import Module
+from ansible_collections.longshore.oci.plugins.module_utils.support.run import run
 from ansible_collections.longshore.oci.tests.servers.process import wait_until
 from ansible_collections.longshore.oci.tests.unit.support.running import arguments
 
@@ -140,3 +144,47 @@ def test_the_order_is_no_option():
     assert module.params == {"name": "x"}
     with arguments({"name": "x"}):
         assert Module(spec).lifeline == ""
+
+
+def outcome_of_an_abandoned_module(capsys, tmp_path, monkeypatch, verb):
+    """The failure of a module whose controller gives up, or None if it had a result."""
+    place = tmp_path / "place"
+    with arguments({lifeline.OPTION: str(place)}):
+        module = Module({}, supports_check_mode=True)
+        with pytest.raises(SystemExit):
+            run(module, partial(verb, place))
+    result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert not place.exists()
+    return result.get("msg")
+
+
+def give_up(place):
+    (place / lifeline.GIVEN_UP_FILE).touch()
+
+
+def test_a_module_stops_as_if_it_was_asked_to_and_a_signal_beside_it_is_not_the_second(capsys, tmp_path, monkeypatch):
+    # The defaults: how long a lease lasts, and how often it is looked at.
+    monkeypatch.setattr(Lifeline.__init__, "__defaults__", (60.0, EVERY, 1))
+
+    def verb(place, task):
+        # As when a terminal sends the signal to the module too.
+        os.kill(os.getpid(), signal.SIGTERM)
+        give_up(place)
+        assert task.stop.wait(30)
+        threading.Event().wait(0.5)
+        raise Cancelled("stopped; what was begun has been undone")
+
+    found = outcome_of_an_abandoned_module(capsys, tmp_path, monkeypatch, verb)
+    assert found == "stopped; what was begun has been undone"
+
+
+def test_a_module_that_does_not_stop_is_interrupted(capsys, tmp_path, monkeypatch):
+    def verb(place, task):
+        give_up(place)
+        for dummy in range(600):
+            threading.Event().wait(0.1)
+        return {}
+
+    monkeypatch.setattr(Lifeline.__init__, "__defaults__", (0.3, EVERY, 1))
+    found = outcome_of_an_abandoned_module(capsys, tmp_path, monkeypatch, verb)
+    assert "stopped at once" in found
