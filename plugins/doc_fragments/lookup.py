@@ -99,8 +99,8 @@ options:
   trusted_realms:
     description:
       - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
-      - Needed only where the registry sends its clients to a token server at another host, and that cannot be known to be the
-        right one, as with O(plain_http=true) or where it names several.
+      - Needed only where the registry sends its clients to a token server at another host, and that cannot be known
+        to be the right one, as with O(plain_http=true) or where it names several.
     type: list
     elements: str
     default: []

@@ -83,8 +83,8 @@ options:
   src_trusted_realms:
     description:
       - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
-      - Needed only where the source registry sends its clients to a token server at another host, and that cannot be known to be the
-        right one, as with O(src_plain_http=true) or where it names several.
+      - Needed only where the source registry sends its clients to a token server at another host, and that cannot
+        be known to be the right one, as with O(src_plain_http=true) or where it names several.
     type: list
     elements: str
     default: []
@@ -152,8 +152,8 @@ options:
   dest_trusted_realms:
     description:
       - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
-      - Needed only where the destination registry sends its clients to a token server at another host, and that cannot be known to be the
-        right one, as with O(dest_plain_http=true) or where it names several.
+      - Needed only where the destination registry sends its clients to a token server at another host, and that cannot
+        be known to be the right one, as with O(dest_plain_http=true) or where it names several.
     type: list
     elements: str
     default: []

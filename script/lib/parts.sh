@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    registry sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
+    registry faults sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
     load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
@@ -20,9 +20,10 @@ PARTS=(
 declare -A ABOUT=(
     [floors]="imports in plugins/ look down only, in no circle; nothing below support/ imports Ansible"
     [lint]="ruff over all Python, shellcheck over all scripts"
-    [types]="mypy --strict over module_utils and the test servers"
+    [types]="mypy --strict over module_utils, the test servers and the registry that plays faults"
     [changelog]="antsibull-changelog lint"
     [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
+    [faults]="tests/faults: the modules against registries that break, stall, lie and mean harm"
     [sanity-2.16]="ansible-test sanity, core 2.16, no ignores"
     [sanity-2.18]="ansible-test sanity, core 2.18, no ignores"
     [sanity-2.20]="ansible-test sanity, core 2.20, no ignores"
@@ -83,7 +84,8 @@ part_types() {
     tree=$(export_tree "$1")
     cd "$tree/../../.."
     "$venv/bin/mypy" --config-file "$tree/pyproject.toml" --cache-dir "$WORK/cache/mypy" \
-        -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.tests.servers
+        -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.tests.servers \
+        -p ansible_collections.longshore.oci.tests.faults.server
 }
 
 part_changelog() {
@@ -152,6 +154,13 @@ part_registry() {
     LONGSHORE_ANSIBLE=$(core_venv 2.16)/bin:$(core_venv 2.21)/bin
     export LONGSHORE_ANSIBLE
     run_pytest "$venv" "$tree" tests/interop
+}
+
+part_faults() {
+    local venv tree
+    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    tree=$(export_tree "$1")
+    run_pytest "$venv" "$tree" tests/faults
 }
 
 # One Python a core: Ansible's controller code is what differs between cores, and

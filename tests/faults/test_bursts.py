@@ -10,6 +10,7 @@ import time
 import pytest
 
 from ansible_collections.longshore.oci.plugins.module_utils.registry import connection, retry, route
+from ansible_collections.longshore.oci.tests.faults.places import PASSWORD, USER
 from ansible_collections.longshore.oci.tests.faults.server import Kind
 from ansible_collections.longshore.oci.tests.faults.server.registry import HOME
 from ansible_collections.longshore.oci.tests.faults.server.registry import OTHER as OTHER_HOME
@@ -74,6 +75,13 @@ def test_f4_2_12_a_registry_that_is_busy_twice_is_waited_for(copies, status):
         assert [one.status for one in layer(outcome)] == [status, status, 200]
 
 
+def test_f4_2_12_so_is_a_token_server(copies):
+    outcome = copies.pull("tokendown", IMAGE, src_username=USER, src_password=PASSWORD)
+    outcome.succeeded()
+    if copies.place.played:
+        assert [one.status for one in outcome.log.kind(Kind.TOKEN)] == [503, 503, 200]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_f4_2_13_retry_after_is_waited_for(copies, status):
     """crane does not look at it."""
@@ -126,14 +134,15 @@ def test_f4_2_11_a_page_of_a_proxy_is_named_as_such(faults):
 @pytest.mark.parametrize("scenario", ["slowblob", "slowman"])
 def test_f4_2_15_a_drip_is_given_up(copies, monkeypatch, scenario):
     """skopeo, crane, regclient and oras wait for ever. For users the window is a minute."""
-    monkeypatch.setattr(route, "RATE_WINDOW", 0.5)
+    monkeypatch.setattr(route, "RATE_WINDOW", 1.0)
     outcome = copies.pull(scenario, IMAGE, OTHER, retries=1)
     outcome.failed("is too slow:", "given up")
 
 
 @pytest.mark.parametrize("scenario", ["stallblob", "stallman", "silent"])
 def test_f4_2_15_a_stall_is_given_up(copies, scenario):
-    outcome = copies.pull(scenario, IMAGE, OTHER, retries=1, timeout=0.5)
+    # The real registry may take its time on a machine that is busy.
+    outcome = copies.pull(scenario, IMAGE, OTHER, retries=1, timeout=0.5 if copies.place.played else 30)
     outcome.failed("did not answer in time", "'timeout' sets how long to wait")
 
 
@@ -151,7 +160,7 @@ def test_f4_2_15_pauses_are_borne(module, faulty, monkeypatch, tls):
 
 
 def test_f4_2_15_a_stall_once_is_resumed(copies):
-    outcome = copies.pull("stallonce", IMAGE, timeout=1)
+    outcome = copies.pull("stallonce", IMAGE, timeout=2)
     outcome.succeeded()
     if copies.place.played:
         assert [one.status for one in layer(outcome)] == [200, 206]
@@ -159,7 +168,7 @@ def test_f4_2_15_a_stall_once_is_resumed(copies):
 
 @pytest.mark.parametrize("scenario", ["redirloop", "redirpong"])
 def test_f4_2_16_a_circle_of_redirects_is_left(copies, scenario):
-    """crane and oras go round until they are killed."""
+    """Where the limit of hops is lost with a policy of one's own, nothing else ends it."""
     outcome = copies.pull(scenario, IMAGE, OTHER)
     outcome.failed("redirects in a circle", status_code=307)
     assert len(layer(outcome)) <= 2

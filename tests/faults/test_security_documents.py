@@ -78,7 +78,7 @@ CONFUSED = {
 
 @pytest.mark.parametrize("content, sentence", CONFUSED.values(), ids=CONFUSED.keys())
 def test_s02_a_manifest_of_two_kinds_is_refused(copies, content, sentence):
-    """crane, regclient and oras copy some of these, as an image of nothing."""
+    """What one client takes for an image is an index to another (CVE-2021-41190)."""
     outcome = copies.pull("none", content, OTHER, sound=IMAGE)
     outcome.failed(sentence)
     assert not len(outcome.log.kind(Kind.GET_BLOB))
@@ -133,7 +133,7 @@ DIGESTS = {
 
 @pytest.mark.parametrize("digest", DIGESTS.values(), ids=DIGESTS.keys())
 def test_s03_what_is_no_digest_is_never_asked_for(module, faulty, tmp_path, digest):
-    """regclient asks for it."""
+    """Nor does it become a path (CVE-2024-3727)."""
     source = faulty.put("none", bent(IMAGE, layer_field("digest", digest)))
     mark = len(faulty.log)
     result = module("image_copy", src=f"{faulty.host}/{source}:1", dest=f"oci:{tmp_path}/layout:1", src_plain_http=True)
@@ -190,7 +190,7 @@ TOO_LARGE = {
 
 @pytest.mark.parametrize("scenario, sentence", TOO_LARGE.items())
 def test_s08_an_answer_without_measure_is_given_up(faults, scenario, sentence):
-    """crane takes a manifest of 64 MiB."""
+    """A manifest has 8 MiB at most, a token and an error one (CVE-2020-1702)."""
     outcome = faults.pull(scenario, IMAGE, OTHER, retries=0)
     outcome.failed(sentence)
     assert all(one.sent < 32 * MIB for one in outcome.log)
@@ -237,7 +237,7 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("data, sentence", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_s15_what_two_parsers_read_in_two_ways_is_refused(faults, data, sentence):
-    """skopeo, crane, regclient and oras copy an image without layers where the key is there twice."""
+    """A key that is there twice is one thing to a scanner and another to an engine (CVE-2014-8179)."""
     outcome = faults.pull("none", with_manifest(IMAGE, data), OTHER)
     outcome.failed(sentence)
     assert not len(outcome.log.kind(Kind.GET_BLOB))

@@ -190,7 +190,7 @@ def test_f4_2_46_a_push_that_is_told_to_stop_cancels_its_uploads(process, played
     child.send_signal(number)
     result = result_of(child)
     # Whatever it was waiting for, it is not waited for any more; the timeout is a minute.
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30
     assert result["failed"] and result["msg"].endswith(("stopped before the end", "told to stop")), result
     assert played.tags(scene) == {"1": OTHER.digest}
     assert not played.server.storage[scene].uploads, str(played.server.log.of(scene))

@@ -123,6 +123,15 @@ def test_f4_2_24_a_registry_too_busy_to_begin_is_waited_for(copies, scenario):
     nothing_open(outcome)
 
 
+def test_f4_2_24_a_mount_that_is_denied_is_an_upload(module, faulty):
+    """Harbor answers 401 to a mount from a project that is not ours."""
+    source, dest = faulty.put("none", IMAGE), faulty.repository("mountdenied")
+    options = {"src_plain_http": True, "dest_plain_http": True}
+    result = module("image_copy", src=f"{faulty.host}/{source}:1", dest=f"{faulty.host}/{dest}:1", **options)
+    assert not result.get("failed") and result["blobs"] == {"copied": 2, "mounted": 0, "existing": 0}, result
+    assert [one.status for one in faulty.log.of(dest, Kind.POST_UPLOAD)].count(401) >= 1
+
+
 def test_f4_2_25_a_blob_that_arrived_garbled_is_sent_once_more(copies):
     outcome = copies.push("garbledonce", IMAGE, parallel=1)
     outcome.succeeded()
@@ -144,7 +153,7 @@ def test_f4_2_26_an_early_413_is_read_and_told(copies):
     began = time.monotonic()
     outcome = copies.push("pushearly413", LARGE, OTHER)
     outcome.failed("limits the size of request bodies", "raise that limit there", status_code=413)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     nothing_open(outcome)
 
 

@@ -113,9 +113,9 @@ class Download:
     """The bytes of one blob from ``offset`` on. A connection that breaks is replaced by one that goes on from there.
 
     ``ask(start, etag)`` requests the blob, from ``start`` if that is not 0. Each time it is the registry that is asked,
-    never the storage it redirected us to, whose URL may have expired (R1.72). ``url`` is where. ``retries``: how often it is asked again
-    without getting on; ``pause`` waits before it is. The stream ends one byte after ``size`` if there is more, so that a
-    reader can tell.
+    never the storage it redirected us to, whose URL may have expired (R1.72). ``url`` is where, for messages. ``retries``:
+    how often it is asked again without getting on; ``pause`` waits before it is. The stream ends one byte after ``size``
+    if there is more, so that a reader can tell.
     """
 
     def __init__(

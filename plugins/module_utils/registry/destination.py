@@ -153,6 +153,19 @@ def upgraded(registry: Origin, url: str) -> str:
     return registry.url + url[len("http://") + len(parts.netloc) :]
 
 
+def origin_of_target(registry: Origin, url: str, kind: str) -> Origin:
+    """`Origin.of` for a ``url`` that ``registry`` gave us as a ``kind``: the error says who sends us there."""
+    try:
+        return Origin.of(url)
+    except RefusedTarget as exc:
+        raise not_allowed(registry, kind, exc.message) from None
+
+
+def not_allowed(registry: Origin, kind: str, why: str) -> RefusedTarget:
+    """The error for a ``kind`` of ``registry`` that we do not follow."""
+    return RefusedTarget(f"the registry {registry.url} sends us to a {kind} that is not allowed: {why}")
+
+
 def check_target(
     registry: Origin,
     url: str,
@@ -169,21 +182,17 @@ def check_target(
     ``allow`` holds hosts (``host`` or ``host:port``) the user trusts wherever they are. ``resolve`` has the form of
     `socket.getaddrinfo`. Raises RefusedTarget; NetworkError when the host has no address.
     """
-    where = f"the registry {registry.url} sends us to a {kind} that is not allowed"
-    try:
-        target = Origin.of(url)
-    except RefusedTarget as exc:
-        raise RefusedTarget(f"{where}: {exc.message}") from None
+    target = origin_of_target(registry, url, kind)
     if target.scheme == "http" and registry.scheme != "http":
-        raise RefusedTarget(f"{where}: {target.url} is plain HTTP, the registry is not")
+        raise not_allowed(registry, kind, f"{target.url} is plain HTTP, the registry is not")
     if kind == "link" and target != registry:
-        raise RefusedTarget(f"{where}: {target.url} is another place")
+        raise not_allowed(registry, kind, f"{target.url} is another place")
     if target.host == registry.host or listed(target, allow):
         return target
     for address in _addresses(target, proxied, resolve):
         why = _refusal(address, registry, proxied, resolve)
         if why:
-            raise RefusedTarget(f"{where}: {target.url} is {why}")
+            raise not_allowed(registry, kind, f"{target.url} is {why}")
     return target
 
 

@@ -19,7 +19,7 @@ from ..model.text import redact
 from . import tls
 from .base import Base, sent_plain_to_tls
 from .call import READS, Call
-from .destination import Origin, check_address, check_target, upgraded
+from .destination import Origin, check_address, check_target, not_allowed, origin_of_target, upgraded
 from .dial import Proxy
 from .http_errors import ERROR_LIMIT, error_for, wait_words
 from .meter import Meter
@@ -238,7 +238,7 @@ class Session:
             if call.method not in READS and response.status not in KEEPING:
                 return response, home
             seen.add(response.url)
-            url = self._approved(resolve(response.url, location), "redirect")
+            url = self._approved(self._resolved(response, location), "redirect")
             hops += 1
             if hops > MAX_HOPS or url in seen:
                 raise RegistryError(
@@ -285,6 +285,7 @@ class Session:
 
     def _approved(self, url: str, kind: str) -> str:
         # ``url``, to which the registry points, if we may go there; in https form if it is the registry's own (Harbor).
+        origin_of_target(self.origin, url, kind)
         better = upgraded(self.origin, url)
         if better != url:
             self.meter.warn(f"{self.host} points to itself by plain HTTP; https is used instead")
@@ -292,6 +293,12 @@ class Session:
             proxied = proxy_for(better, self.settings.proxy, os.environ) is not None
             check_target(self.origin, better, kind=kind, proxied=proxied)
         return better
+
+    def _resolved(self, response: Response, location: str) -> str:
+        try:
+            return resolve(response.url, location)
+        except RefusedTarget as exc:
+            raise not_allowed(self.origin, "redirect", exc.message) from None
 
     def _note(self, route: Route, response: Response) -> None:
         headers = response.headers

@@ -19,7 +19,7 @@ from ..model.errors import AccessDenied, ContentError, InvalidInput, RateLimited
 from ..model.text import shown
 from .challenge import Challenge, parse_challenges
 from .credentials import Credentials, basic_authorization, check_credentials
-from .destination import Origin, check_target, may_send_credentials
+from .destination import Origin, check_target, may_send_credentials, origin_of_target
 from .http_errors import parse
 from .proxies import proxy_for
 from .retry import retry_after
@@ -242,6 +242,7 @@ class Authenticator:
 
     def _ask(self, challenge: Challenge, scopes: Sequence[str], credentials: Credentials | None) -> Token:
         url = urljoin(f"{self._origin.url}/v2/", challenge.params["realm"]).partition("#")[0]
+        origin_of_target(self._origin, url, "realm")
         proxied = proxy_for(url, self._settings.proxy, self._environ) is not None
         allow = self._settings.trusted_realms
         realm = check_target(self._origin, url, kind="realm", proxied=proxied, allow=allow)

@@ -126,4 +126,7 @@ class UploadSession:
         # R1.31: always the newest one; registries write their state into it.
         location = response.headers.get("location")
         if location:
-            self._location = resolve(response.url, location)
+            try:
+                self._location = resolve(response.url, location)
+            except RefusedTarget as exc:
+                raise exc.about(f"{self._name}: the registry sends the upload to a place that is not allowed") from None

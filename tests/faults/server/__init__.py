@@ -9,7 +9,8 @@ was asked. What goes wrong is chosen by the repository's name.
         copy(f"{faulty.host}/{repository}:1", ...)
         faulty.log.of(repository)
 
-    with faulty.schedule(seed=7) as faults: ...                      # random faults, the same for the same seed
+    with faulty.schedule(seed=7) as schedule: ...                    # random faults, the same for the same seed
+    schedule.met                                                     # what was played, on what
 """
 
 from __future__ import annotations

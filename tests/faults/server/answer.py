@@ -31,7 +31,7 @@ class Answer:
             lines.append(f"Content-Length: {len(self.body)}")
         if self.last and "connection" not in fields:
             lines.append("Connection: close")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def document(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

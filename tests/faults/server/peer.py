@@ -25,6 +25,10 @@ class Peer:
         sock.settimeout(_SECONDS)
         self._stream = sock.makefile("rb")
 
+    def speaks_tls(self) -> bool:
+        """Whether what comes first is a TLS handshake. Waits for it."""
+        return self._stream.peek(1)[:1] == b"\x16"
+
     def line(self) -> str | None:
         """The next line, without its end; None where the client has closed."""
         text = self._stream.readline(65536).decode("latin-1")

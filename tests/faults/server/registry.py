@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...servers.certificates import Authority
 from ...servers.images import Pushable
@@ -20,13 +20,14 @@ from ...servers.process import working_directory
 from .answer import Answer
 from .api import Api
 from .exchange import Exchange
+from .faults import Fault
 from .kinds import Kind, meaning
 from .log import Entry, Log, fingerprint
 from .login import Doorman
 from .peer import Peer
 from .rules import Login, Rule, Scenario
 from .scenarios import SCENARIOS
-from .schedule import Schedule
+from .schedule import MENU, Schedule
 from .storage import Storage
 
 #: A request header that names a scenario, for clients that can set one.
@@ -164,12 +165,15 @@ class FaultRegistry:
         finally:
             self._schedule = None
 
-    def schedule(self, seed: int, rate: float = 0.15, most: int = 3) -> contextlib.AbstractContextManager[Schedule]:
+    def schedule(
+        self, seed: int, rate: float = 0.15, most: int = 3, menu: Mapping[Kind, Sequence[Fault]] = MENU
+    ) -> contextlib.AbstractContextManager[Schedule]:
         """While it lasts, random faults in all repositories that no scenario is for, the same for the same seed.
 
-        ``rate``: how many of the requests meet one; ``most``: how often the same request may, one after the other.
+        ``rate``: how many of the requests meet one; ``most``: how often the same request may, one after the other;
+        ``menu``: what may happen to what, such as `schedule.PASSING`, which has no lies in it.
         """
-        return self._scheduled(Schedule(seed, rate, most))
+        return self._scheduled(Schedule(seed, rate, most, menu))
 
     def forget_tokens(self) -> None:
         """Make every token so far worthless."""
@@ -235,6 +239,10 @@ class FaultRegistry:
             if context is not None:
                 sock = self._wrapped(sock, context)
             peer = Peer(sock, number, self._ended)
+            if context is None and peer.speaks_tls():
+                # As web servers do. It is no request.
+                peer.send(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                return
             while peer.open and self._one(peer, origin):
                 continue
         except (OSError, ValueError):

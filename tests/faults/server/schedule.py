@@ -43,7 +43,7 @@ _EVERYWHERE = (
     hung_up(),
     page(status=502),
 )
-_BODIES = (
+_BROKEN = (
     cut(0.5),
     cut(0.1, FIN),
     cut(0.9),
@@ -51,21 +51,28 @@ _BODIES = (
     cut(at=1000),
     unframed(),
     chunked(),
+)
+_LIES = (
     with_body(spoilt),
     with_body(lambda data: data + b"more"),
     with_headers(docker_content_digest="sha256:" + "0" * 64),
 )
 _UPLOADS = (broken(0.3), broken(0.9, FIN), kept_and_broken(), session_lost(), done_then(500), done_then(404, "BLOB_UPLOAD_UNKNOWN"))
 
-#: What may happen to what.
-MENU: Mapping[Kind, Sequence[Fault]] = {
+#: What may happen to what, without a lie about the content: all of it passes.
+PASSING: Mapping[Kind, Sequence[Fault]] = {
     **{kind: _EVERYWHERE for kind in Kind if kind not in (Kind.OTHER, Kind.TOKEN)},
-    Kind.GET_MANIFEST: (*_EVERYWHERE, *_BODIES),
-    Kind.GET_BLOB: (*_EVERYWHERE, *_BODIES),
-    Kind.STORAGE: (*_EVERYWHERE, *_BODIES),
+    Kind.GET_MANIFEST: (*_EVERYWHERE, *_BROKEN),
+    Kind.GET_BLOB: (*_EVERYWHERE, *_BROKEN),
+    Kind.STORAGE: (*_EVERYWHERE, *_BROKEN),
     Kind.PATCH_UPLOAD: (*_EVERYWHERE, *_UPLOADS),
     Kind.PUT_UPLOAD: (*_EVERYWHERE, *_UPLOADS, refused(400, "DIGEST_INVALID")),
     Kind.PUT_MANIFEST: (*_EVERYWHERE, broken(0.5), done_then(500), refused(400, "MANIFEST_BLOB_UNKNOWN")),
+}
+#: And with lies.
+MENU: Mapping[Kind, Sequence[Fault]] = {
+    **PASSING,
+    **{kind: (*PASSING[kind], *_LIES) for kind in (Kind.GET_MANIFEST, Kind.GET_BLOB, Kind.STORAGE)},
 }
 
 
@@ -84,8 +91,9 @@ class Schedule:
     and are counted for their repository.
     """
 
-    def __init__(self, seed: int, rate: float, most: int) -> None:
+    def __init__(self, seed: int, rate: float, most: int, menu: Mapping[Kind, Sequence[Fault]] = MENU) -> None:
         self.seed = seed
+        self._menu = menu
         self._rate = rate
         self._most = most
         self._lock = threading.Lock()
@@ -96,7 +104,7 @@ class Schedule:
 
     def fault(self, exchange: Exchange) -> Fault | None:
         """What this request meets; None for nothing."""
-        menu = MENU.get(exchange.kind)
+        menu = self._menu.get(exchange.kind)
         if not menu:
             return None
         upload = exchange.kind in UPLOADS

@@ -84,7 +84,6 @@ SCENARIOS = (
     Scenario("stallblob", (on(_BLOB, stall()),)),
     Scenario("late", (on((Kind.GET_BLOB, Kind.PUT_UPLOAD), late(), when=_is_large),)),
     Scenario("stallonce", (on(_BLOB, stall(), 1),)),
-    Scenario("noheader", (on(_BLOB, stall(None)),)),
     Scenario("gzipped", (on(_BLOB, with_headers(content_encoding="gzip")),)),
     Scenario("pageblob", (on(_BLOB, page()),)),
 )

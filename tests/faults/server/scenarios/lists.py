@@ -36,7 +36,7 @@ def _circling(answer: Answer, exchange: Exchange) -> None:
 
 
 #: Names that are no tags, as registries have sent them (R1.50) or might.
-NO_TAGS = [None, "sha256:" + "0" * 64, "../../etc/passwd", "x\x1b[31mred", "a\u202eb", "a b", "", "t" * 129, 7, {"a": 1}]
+NO_TAGS = [None, "sha256:" + "0" * 64, "../../etc/passwd", "x\x1b[31mred", "c\u202ed", "a b", "", "t" * 129, 7, {"a": 1}]
 
 _MIXED = json.dumps({"name": "x", "tags": ["1", *NO_TAGS, "2"]}).encode()
 

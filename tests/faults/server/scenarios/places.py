@@ -14,10 +14,6 @@ _USER = {"user": "secret-of-the-user"}
 _PLACE = "/storage/{repository}/blobs/{reference}"
 
 
-def _moved(place: str, *more: object) -> tuple[object, ...]:
-    return (on(_BLOB, redirect(place)), *more)
-
-
 #: Where no registry may send anybody (section 3.2), by a name for the scenario.
 FORBIDDEN = {
     "metadata": "http://169.254.169.254/latest/meta-data/",
@@ -49,7 +45,6 @@ SCENARIOS = (
     Scenario("redirlong", (on((_BLOB, _STORAGE), redirect("/storage/{repository}/blobs/{reference}?{target}")),)),
     Scenario("redirect", (on(_BLOB, redirect("{home}" + _PLACE)),), Login(users=_USER)),
     Scenario("redirother", (on(_BLOB, redirect("{other}" + _PLACE + "?X-Amz-Signature=0123456789abcdef")),), Login(users=_USER)),
-    Scenario("redirport", (on(_BLOB, redirect("{other_plain}" + _PLACE)),), Login(users=_USER)),
     Scenario(
         "redirback",
         (

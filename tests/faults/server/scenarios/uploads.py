@@ -95,6 +95,7 @@ SCENARIOS = (
     Scenario("locslashes", (on(UPLOADS, _location("//{host}<path>")),)),
     Scenario("locbare", (on(_POST, _location("<name>?<query>")),)),
     Scenario("locquery", (on(_POST, _location("<path>&a=a%2Fb%2bc%3D&e=~%7E")),)),
+    Scenario("locopen", (on(_POST, _location("{other}<path>")),)),
     Scenario("locother", (on(_POST, _location("{other}<path>")),), Login(users={"user": "secret-of-the-user"})),
     Scenario("locotherplain", (on(_POST, _location("{other_plain}<path>")),), Login(users={"user": "secret-of-the-user"})),
     Scenario("locdowngrade", (on(_POST, _location("http://{host}<path>")),)),
