@@ -84,6 +84,6 @@ class Instance:
         return self.machine.run(["systemctl", "show", "--property=MainPID", "--value", self.service]).stdout.strip()
 
     def files(self) -> str:
-        """Checksums, times, owners and modes of all files of it."""
-        script = 'cd "$1"; find . -printf "%p %l %T@ %u %g %m\\n" | sort; find . -type f -exec sha256sum {} + | sort'
+        """Checksums, times, owners and modes of all files and links of it. A directory's time tells of what came and went."""
+        script = 'cd "$1"; find . ! -type d -printf "%p %l %T@ %u %g %m\\n" | sort; find . -type f -exec sha256sum {} + | sort'
         return self.machine.run(["sh", "-euc", script, "sh", self.directory]).stdout
