@@ -127,7 +127,7 @@ def _wanted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _directories(model: str, staged: str, path: str) -> None:
-    """Make the directories from ``staged`` down to ``path`` as the role registry makes them: with owner and mode of the instance's."""
+    """Make the directories from ``staged`` down to ``path`` as the role registry does: with the instance's owner and mode."""
     if os.path.isdir(path):
         return
     _directories(model, staged, os.path.dirname(path))
