@@ -41,4 +41,20 @@ options:
       - How many requests run at once to each registry, from 1 to 256.
     type: int
     default: 16
+  max_requests_per_second:
+    description:
+      - How many requests a second the task sends to each host at most, such as V(20) or V(0.5). They go out evenly.
+      - Where many hosts share the quota of one registry, give each its part of it.
+      - Without it there is no limit.
+    type: float
+  rate_limit:
+    description:
+      - What to do when a registry allows no more pulls for now, as Docker Hub tells in its headers. The task knows how
+        many are left and spends requests that do not count (C(HEAD)) where it can.
+      - V(stop) fails before the limit is hit, and says what the limit is. What was copied until then stays.
+      - V(wait) waits until pulls are allowed again, warns that it did, and tells the seconds in the result.
+      - V(ignore) goes on asking until the registry refuses.
+    type: str
+    choices: [wait, stop, ignore]
+    default: stop
 """

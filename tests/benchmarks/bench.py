@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[str, Sizes], list[Image]]] = {
     "text": data.make_text,
     "fleet": data.make_fleet,
     "tags": data.make_tags,
+    "many": data.make_many,
 }
 SETTLE = 0.3
 
@@ -121,6 +122,7 @@ class Bench:
     ) -> None:
         if case.destination != "unused" or target.process is None:
             target.renew(like=origin if case.destination == "everything" else None)
+        images = images[: case.count]
         if case.destination == "one image":
             images = [data.make_small(target.address, "bench/point")]
         scratch = self.scratch / "scratch"

@@ -29,6 +29,8 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 CHUNK = 1 << 20
+#: Tags of each repository of part ``many``.
+TAGS_EACH = 20
 #: Of lengths like those of a language's.
 WORDS = [
     bytes(random.Random(f"word-{number}").choices(b"etaoinshrdlucmfwypvbgkjqxz", k=2 + number % 11))
@@ -49,6 +51,7 @@ class Sizes:
     tags: int = 10_000
     points: int = 100
     text_bytes: int = 256 << 20
+    many: int = 1000
 
     def scaled(self, factor: float) -> Sizes:
         if factor == 1:
@@ -63,6 +66,7 @@ class Sizes:
             tags=max(50, int(self.tags * factor)),
             points=max(5, int(self.points * factor)),
             text_bytes=max(64 << 10, int(self.text_bytes * factor)),
+            many=max(10, int(self.many * factor)),
         )
 
 
@@ -155,14 +159,14 @@ class Pusher:
     def mount(self, repository: str, blob: Blob, origin: str) -> None:
         self.request("POST", f"/v2/{repository}/blobs/uploads/?mount={blob.digest}&from={origin}", 201)
 
-    def image(self, repository: str, tag: str, layers: list[Blob]) -> Image:
-        """Push config and manifest over layers that are already in ``repository``."""
+    def image(self, repository: str, tag: str, layers: list[Blob], label: str = "") -> Image:
+        """Push config and manifest over layers that are already in ``repository``; ``label`` tells it from others there."""
         config_bytes = encode(
             {
                 "architecture": "amd64",
                 "os": "linux",
                 "created": "2026-01-01T00:00:00Z",
-                "config": {"Labels": {"repository": repository}},
+                "config": {"Labels": {"repository": repository + label}},
                 "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
                 "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "benchmark"} for dummy in layers],
             }
@@ -254,6 +258,24 @@ def make_fleet(address: str, sizes: Sizes) -> list[Image]:
         images.append(pusher.image(repository, "1", [base, *own]))
     pusher.close()
     return images
+
+
+def make_many(address: str, sizes: Sizes) -> list[Image]:
+    """Small images, `TAGS_EACH` in a repository, all over one base."""
+
+    def push(names: list[str]) -> list[Image]:
+        pusher = Pusher(address)
+        made = []
+        for name in names:
+            base = pusher.layer(name, "many", 10_000)
+            made += [pusher.image(name, f"1.{number}", [base], f":{number}") for number in range(TAGS_EACH)]
+        pusher.close()
+        return made
+
+    names = [f"bench/many{number:03d}" for number in range(-(-sizes.many // TAGS_EACH))]
+    with ThreadPoolExecutor(4) as pool:
+        shares = list(pool.map(push, [[name] for name in names]))
+    return [image for share in shares for image in share][: sizes.many]
 
 
 def make_small(address: str, repository: str) -> Image:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODULES = ("image_copy", "image_save_load", "image_tags")
+MODULES = ("image_copy", "image_save_load", "image_sync", "image_tags")
 REGISTRY_PACKAGE = "docker-registry"
 
 

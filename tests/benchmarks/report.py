@@ -25,8 +25,16 @@ RATIOS = {
     ("d", 20, "module"): 4.0,
     ("b", 0, "playbook"): 1.8,
     ("b", 20, "playbook"): 10.0,
+    ("h", 0, "module"): 1.7,
+    ("h", 20, "module"): 20.0,
+    ("i", 0, "module"): 1.2,
+    ("i", 20, "module"): 50.0,
 }
-FLOOR = 1.25
+#: How many times as long as the floor.
+FLOORS = {"b": 1.25, "h": 1.2}
+#: Of a mirror of 1,000 images with nothing to do: requests, and seconds.
+REQUESTS = {"k-1000": 2_100}
+SECONDS = {("k-1000", 20): 10.0}
 #: How many times as long as `curl -T` of a file of the same size saving to a URL may take.
 CURL = 1.3
 PEAK = 80_000_000
@@ -96,8 +104,8 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
                 writes=statistics.median(sample.writes for sample in group),
                 received=statistics.median(sample.received for sample in group),
                 stored=statistics.median(sample.stored for sample in group),
-                goals=tuple(
-                    _goals(
+                goals=(
+                    *_goals(
                         case,
                         delay,
                         side,
@@ -105,7 +113,8 @@ def figures(samples: Sequence[Sample], full: bool) -> list[Figure]:
                         floor_ratio if full else None,
                         curl_ratio if full else None,
                         max(peaks) if peaks else None,
-                    )
+                    ),
+                    *(_absolute(case, delay, side, group, seconds) if full else ()),
                 ),
             )
         )
@@ -126,11 +135,22 @@ def _goals(
     if wanted is not None and ratio is not None:
         goals.append((f"{wanted:g}x", ratio >= wanted))
     if side == "module" and floor is not None:
-        goals.append((f"within {FLOOR:g}x of the floor", floor <= FLOOR))
+        goals.append((f"within {FLOORS[case]:g}x of the floor", floor <= FLOORS[case]))
     if side == "module" and curl is not None:
         goals.append((f"within {CURL:g}x of curl ({curl:.2f}x)", curl <= CURL))
     if side == "module" and peak is not None:
         goals.append((f"under {PEAK // 1_000_000} MB", peak < PEAK))
+    return goals
+
+
+def _absolute(case: str, delay: float, side: str, group: Sequence[Sample], seconds: float) -> list[tuple[str, bool]]:
+    goals = []
+    if side == "module" and case in REQUESTS:
+        most = max(sample.requests for sample in group)
+        goals.append((f"under {REQUESTS[case]:,} requests", most < REQUESTS[case]))
+    limit = SECONDS.get((case, int(delay)))
+    if side == "module" and limit is not None:
+        goals.append((f"under {limit:g} s", seconds < limit))
     return goals
 
 

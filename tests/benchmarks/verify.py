@@ -13,7 +13,7 @@ import re
 import tarfile
 from typing import Any
 
-from .cases import Case, Context
+from .case import Case, Context
 from .data import Pusher
 from .machine import run
 
@@ -42,7 +42,7 @@ def check(case: Case, side: str, context: Context, output: str, written: int, th
         _playbook(case, output)
     if side in ("module", "playbook") and not case.changes and written:
         raise Mismatch(f"{written} write requests, where nothing was to be done")
-    if case.key in ("a", "b", "c"):
+    if case.part in ("fleet", "many") or case.key == "a":
         _tags(context, [(image.repository, image.tag, image.digest) for image in context.images])
         if thorough:
             _inspect(context)
@@ -56,6 +56,12 @@ def check(case: Case, side: str, context: Context, output: str, written: int, th
             raise Mismatch(f"{came} bytes came to the storage, not {sent}")
     elif case.key == "e-list" and side == "skopeo":
         _count(len(json.loads(output)["Tags"]), context)
+    elif case.module == "image_sync":
+        image = context.images[0]
+        count = int(case.key.partition("-")[2])
+        _tags(context, [(image.repository, f"v{number:05d}", image.digest) for number in range(count)])
+        if side == "module":
+            _images(count, _result(output))
     elif case.key == "e-tag":
         image = context.images[0]
         _tags(context, [(image.repository, tag, image.digest) for tag in context.points])
@@ -76,6 +82,11 @@ def _module(case: Case, context: Context, result: dict[str, Any]) -> None:
         raise Mismatch(f"changed is {result.get('changed')}, not {case.changes}")
     if case.key == "e-list":
         _count(len(result["tags"]), context)
+
+
+def _images(count: int, result: dict[str, Any]) -> None:
+    if len(result["images"]) != count:
+        raise Mismatch(f"{len(result['images'])} images were chosen, not {count}")
 
 
 def _playbook(case: Case, output: str) -> None:

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import BlobUnknown, ContentError, OciError
 from ..model.form import Blob, Change
-from ..model.manifest import AnyManifest
+from ..model.manifest import AnyManifest, Index
 from ..transports.base import ImageDestination, ImageSource
-from .plan import ImagePlan, Node
+from .plan import ImagePlan, Node, Skipped
 from .scheduler import Group, Job, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer, carry_out
 
@@ -25,29 +26,42 @@ if TYPE_CHECKING:
 
 
 def carry_out_all(
-    plans: Sequence[ImagePlan], ledger: Ledger, scheduler: Scheduler, group: Group, recompressor: Recompressor | None = None
+    plans: Sequence[ImagePlan],
+    ledger: Ledger,
+    scheduler: Scheduler,
+    group: Group,
+    recompressor: Recompressor | None = None,
+    halt: Event | None = None,
 ) -> None:
     """Begin to do everything in ``plans``, whose transfers ``ledger`` has assigned; done when the jobs of ``group`` are.
 
-    ``recompressor``: for plans with layers that change.
+    ``recompressor``: for plans with layers that change. ``halt``: set by the first image that fails; what has not begun
+    when it is set fails with `Skipped`.
 
     An image that fails keeps its error in its plan and leaves the others alone; no name of it has moved then."""
     for plan in plans:
         if plan.error is None and not plan.is_empty:
-            _ImageWork(plan, ledger, scheduler, group, recompressor).begin()
+            _ImageWork(plan, ledger, scheduler, group, recompressor, halt).begin()
 
 
 class _ImageWork:
     """The jobs of one image."""
 
     def __init__(
-        self, plan: ImagePlan, ledger: Ledger, scheduler: Scheduler, group: Group, recompressor: Recompressor | None
+        self,
+        plan: ImagePlan,
+        ledger: Ledger,
+        scheduler: Scheduler,
+        group: Group,
+        recompressor: Recompressor | None,
+        halt: Event | None,
     ) -> None:
         self._plan = plan
         self._recompressor = recompressor
         self._ledger = ledger
         self._scheduler = scheduler
         self._group = group
+        self._halt = halt
         self._source = plan.item.source
         self._destination = plan.item.destination
         self._nodes: dict[Digest, Job] = {}
@@ -71,13 +85,25 @@ class _ImageWork:
             # A copy: the images that share a blob share the error of its transfer too.
             error = copy(error).about(self._plan.item.src)
         self._plan.error = error
+        if error is not None and self._halt is not None:
+            self._halt.set()
+
+    def _job(self, step: Callable[[], None], needs: list[Job], size: int = 0, tolerant: bool = False) -> Job:
+        """A job that is done for this image."""
+
+        def run() -> None:
+            if self._halt is not None and self._halt.is_set():
+                raise Skipped("left alone, because another image failed (on_error: stop)")
+            step()
+
+        return self._scheduler.add(Job(partial(self._plan.tally.run, run), needs, size, tolerant))
 
     def _tops(self, root: Node, names: list[str]) -> Job:
         """The root with its first name, which is written last of all; further names after it."""
         first = self._node(root, names[0], [])
         if len(names) == 1:
             return first
-        further = [self._scheduler.add(Job(partial(self._name, root, name), [first])) for name in names[1:]]
+        further = [self._written(root, partial(self._name, root, name), [first]) for name in names[1:]]
         return self._scheduler.add(Job(_nothing, further))
 
     def _node(self, node: Node, name: str | None, needs: list[Job]) -> Job:
@@ -95,7 +121,19 @@ class _ImageWork:
             job = self._transfer(self._ledger.changed(self._destination, layer, change))
             if job is not None:
                 needs.append(job)
-        return self._scheduler.add(Job(partial(self._write, node, name), needs))
+        return self._written(node, partial(self._write, node, name), needs)
+
+    def _written(self, node: Node, step: Callable[[], None], needs: list[Job]) -> Job:
+        """A job that writes ``node``, in its turn among all that write it, or what it lists, for other images."""
+        order, manifest = self._ledger.order, node.manifest
+        listed = [entry.digest for entry in manifest.manifests] if isinstance(manifest, Index) else []
+        others = [job for job in order.before(self._destination, manifest.digest, listed) if job not in needs]
+        if others:
+            # Their turn has to be over, whether they succeeded or not.
+            needs = [*needs, self._scheduler.add(Job(_nothing, others, tolerant=True))]
+        job = self._job(step, needs)
+        order.note(self._destination, manifest.digest, listed, job)
+        return job
 
     def _transfer(self, transfer: Transfer) -> Job | None:
         if transfer.how == EXISTING:
@@ -109,7 +147,7 @@ class _ImageWork:
             # Tolerant: where the leader failed, this image may still get the blob from its own source.
             size = transfer.descriptor.size if transfer.how == COPY else 0
             run = partial(carry_out, transfer) if transfer.change is None else partial(self._change, transfer)
-            transfer.job = self._scheduler.add(Job(run, needs, size, tolerant=True))
+            transfer.job = self._job(run, needs, size, tolerant=True)
         return transfer.job
 
     def _change(self, transfer: Transfer, again: bool = False) -> None:
@@ -120,6 +158,9 @@ class _ImageWork:
         carry_out_change(transfer, self._source, self._recompressor or Recompressor(), again)
 
     def _write(self, node: Node, name: str | None) -> None:
+        order, plain = self._ledger.order, node.finish is None
+        if plain and name is None and order.has_arrived(self._destination, node.manifest.digest):
+            return
         if node.finish is not None:
             digest = node.manifest.digest
             node.manifest = node.finish(self)
@@ -137,6 +178,8 @@ class _ImageWork:
                 if transfer.done in (EXISTING, MOUNT):
                     self._change(transfer, again=True)
             self._destination.write_manifest(node.manifest, name)
+        if plain:
+            order.arrived(self._destination, node.manifest.digest)
 
     def _name(self, root: Node, name: str) -> None:
         self._destination.write_manifest(root.manifest, name)

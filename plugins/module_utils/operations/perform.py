@@ -14,7 +14,7 @@ from ..model.errors import OciError
 from ..transports.base import ImageDestination
 from ..transports.places import Places
 from .engine import carry_out_all
-from .plan import ImagePlan, Item, plan_image
+from .plan import ImagePlan, Item, Skipped, plan_image
 from .scheduler import Group, Scheduler
 from .transfers import COPY, EXISTING, MOUNT, Ledger, Transfer
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WINDOW = 256
 FIRST_WINDOW = 16
 
-COPIED, UNCHANGED, FAILED = "copied", "unchanged", "failed"
+COPIED, UNCHANGED, FAILED, SKIPPED = "copied", "unchanged", "failed", "skipped"
 #: What a diff shows for a digest that check mode cannot know.
 UNKNOWN = "known when its layers are compressed"
 
@@ -77,6 +77,10 @@ class How:
     stop: threading.Event
     #: Only find out what would be done.
     check: bool = False
+    #: Begin nothing more once an image has failed.
+    stop_on_error: bool = False
+    #: Tell of each image what it cost: ``requests`` and ``seconds``.
+    costs: bool = False
 
 
 def copy_images(items: Sequence[Item], how: How) -> Outcome:
@@ -89,6 +93,7 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
     ledger = Ledger()
     scheduler = Scheduler(how.parallel, how.stop)
     recompressor = _recompressor(items, how)
+    halt = threading.Event() if how.stop_on_error else None
     try:
         under_way: _Window | None = None
         missing: Missing | None = None
@@ -98,8 +103,17 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
         for chosen in _windows(items):
             # Asked for while the images of the window before are on their way.
             window = _Window([])
+            if halt is not None and halt.is_set():
+                window.plans = [_left_alone(item) for item in chosen]
+                window.new = [[] for unused in chosen]
+                if under_way is not None:
+                    _finish(under_way, scheduler, ledger, outcome, how)
+                under_way = window
+                continue
             window.plans = [_planned(item, scheduler, window.asking) for item in chosen]
             scheduler.wait(window.asking)
+            if halt is not None:
+                _halted(window.plans, halt)
             if missing is not None or any(plan.lacking or plan.item.source.is_delta for plan in window.plans):
                 missing = missing or _missing()
                 missing.note(window.plans)
@@ -110,12 +124,12 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
                     transfer.done = transfer.how
             else:
                 _expect(window.new)
-                carry_out_all(window.plans, ledger, scheduler, window.doing, recompressor)
+                carry_out_all(window.plans, ledger, scheduler, window.doing, recompressor, halt)
             if under_way is not None:
-                _finish(under_way, scheduler, ledger, outcome)
+                _finish(under_way, scheduler, ledger, outcome, how)
             under_way = window
         if under_way is not None:
-            _finish(under_way, scheduler, ledger, outcome)
+            _finish(under_way, scheduler, ledger, outcome, how)
     finally:
         scheduler.close()
     return outcome
@@ -177,11 +191,28 @@ class _Window:
     doing: Group = field(default_factory=Group)
 
 
-def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outcome) -> None:
+def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outcome, how: How) -> None:
     scheduler.wait(window.doing)
+    ledger.order.forget_finished()
     for plan, transfers in zip(window.plans, window.new):
-        _account(outcome, plan, transfers)
+        _account(outcome, plan, transfers, how)
         ledger.release(transfers)
+
+
+def _left_alone(item: Item) -> ImagePlan:
+    plan = ImagePlan(item)
+    plan.error = Skipped("left alone, because another image failed (on_error: stop)")
+    return plan
+
+
+def _halted(plans: list[ImagePlan], halt: threading.Event) -> None:
+    """Where an image cannot be planned, or one before it failed, those that have not begun are left alone."""
+    if any(plan.error is not None for plan in plans):
+        halt.set()
+    if halt.is_set():
+        for plan in plans:
+            if plan.error is None and not plan.is_empty:
+                plan.error = Skipped("left alone, because another image failed (on_error: stop)")
 
 
 def _windows(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -248,19 +279,20 @@ def _expect(new: list[list[Transfer]]) -> None:
         destination.expect(size)
 
 
-def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> None:
+def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer], how: How) -> None:
     """Enter one image into the outcome. A blob counts for the image that asked for it first."""
     counts = {COPY: 0, MOUNT: 0, EXISTING: 0}
     moved = 0
     for transfer in transfers:
-        how = transfer.done or (EXISTING if transfer.how == EXISTING else "")
-        if how:
-            counts[how] += 1
-            outcome.blobs[how] += 1
-        if how == COPY:
+        done = transfer.done or (EXISTING if transfer.how == EXISTING else "")
+        if done:
+            counts[done] += 1
+            outcome.blobs[done] += 1
+        if done == COPY:
             moved += transfer.size
     outcome.bytes_transferred += moved
-    state = FAILED if plan.error is not None else UNCHANGED if plan.is_empty else COPIED
+    skipped = isinstance(plan.error, Skipped)
+    state = SKIPPED if skipped else FAILED if plan.error is not None else UNCHANGED if plan.is_empty else COPIED
     before = plan.before.get(plan.item.names[0])
     entry: dict[str, Any] = {
         "src": plan.item.src,
@@ -281,7 +313,10 @@ def _account(outcome: Outcome, plan: ImagePlan, transfers: list[Transfer]) -> No
         entry["left_out"] = [str(digest) for digest in plan.left_out]
     if plan.error is not None:
         entry["error"] = getattr(plan.error, "message", None) or f"unexpected {type(plan.error).__name__}"
-        outcome.error = outcome.error or plan.error
+        outcome.error = outcome.error or (None if skipped else plan.error)
+    if how.costs:
+        entry["requests"] = plan.tally.requests
+        entry["seconds"] = round(plan.tally.seconds, 3)
     outcome.images.append(entry)
     # What a window held is not needed any more.
     plan.root = None

@@ -18,10 +18,16 @@ from ..model.form import Blob, Change, Form
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.manifest import AnyManifest, Index, Manifest, attests
 from ..model.platform import Platform
+from ..registry.meter import Tally
 from ..transports.base import ImageDestination, ImageSource
 from . import selection
 from .blobs import read_blob
 from .scheduler import Group, Job, Scheduler
+
+
+class Skipped(OciError):
+    """Left alone, because another image failed and the task was to stop then."""
+
 
 NESTING = 3
 #: What cosign appends to the tag ``sha256-<hex>`` of what it signs, attests or describes.
@@ -63,6 +69,10 @@ class Item:
     wish: Wish = Wish()
     #: The digest that the user wrote behind the destination: nothing else may be written there.
     expected: Digest | None = None
+    #: Names that exist stay as they are, whatever they stand for.
+    immutable: bool = False
+    #: The image goes to several places: each blob is read once from the source, and from the first place after that.
+    relayed: bool = False
 
 
 class Results(Protocol):
@@ -112,6 +122,7 @@ class ImagePlan:
         #: Entries of indexes that have no place in the format wanted.
         self.left_out: list[Digest] = []
         self.error: BaseException | None = None
+        self.tally = Tally()
 
     @property
     def names_to_set(self) -> list[str]:
@@ -175,11 +186,14 @@ class Planner:
             except BaseException as exc:
                 self._plan.error = self._plan.error or exc
 
-        return self._scheduler.add(Job(run, needs, group=self._group))
+        return self._scheduler.add(Job(partial(self._plan.tally.run, run), needs, group=self._group))
 
     def _resolve(self) -> None:
         plan, wish = self._plan, self._wish
         plan.before = {name: self._destination.resolve(name) for name in plan.item.names}
+        if plan.item.immutable and all(plan.before.values()):
+            plan.digest = plan.before[plan.item.names[0]]
+            return
         if not self._destination.capabilities.indexes:
             self._resolve_one()
             return

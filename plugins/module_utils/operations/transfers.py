@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.errors import ContentError, NotFound
+from ..model.errors import AccessDenied, ContentError, NotFound
 from ..model.form import Blob, Change
 from ..transports.base import BlobStream, ImageDestination, ImageSource
+from .order import Order
 from .plan import ImagePlan
 from .scheduler import Job
 
@@ -58,6 +59,9 @@ class Ledger:
         self._holders: dict[tuple[str, Digest], Transfer] = {}
         self._changed: dict[tuple[int, Digest, Change], Transfer] = {}
         self._changers: dict[tuple[str, Digest, Change], Transfer] = {}
+        #: Of blobs of images that go to several places: the transfer to the first place that they can be read from.
+        self._first: dict[Digest, Transfer] = {}
+        self.order = Order()
 
     def assign(self, plan: ImagePlan) -> list[Transfer]:
         """The transfers for ``plan`` that no image before it has asked for already, in a fixed order."""
@@ -99,22 +103,42 @@ class Ledger:
     def _decide(self, plan: ImagePlan, descriptor: Descriptor, present: bool) -> Transfer:
         source, destination = plan.item.source, plan.item.destination
         transfer = Transfer(descriptor, destination, EXISTING if present else COPY, [source])
+        self._mount(transfer, source, present)
+        if plan.item.relayed:
+            self._relay(transfer)
+        return transfer
+
+    def _mount(self, transfer: Transfer, source: ImageSource, present: bool) -> None:
+        """Let ``transfer`` be a mount if another repository of the host has the blob, or will have it."""
+        descriptor, destination = transfer.descriptor, transfer.destination
         host = destination.mount_host
         if not host or not destination.capabilities.mounts:
-            return transfer
+            return
         holder = self._holders.setdefault((host, descriptor.digest), transfer)
         if holder.failed:
             holder = self._holders[(host, descriptor.digest)] = transfer
         if present:
-            return transfer
+            return
         if holder is not transfer:
             transfer.how, transfer.repository = MOUNT, holder.destination.mount_repository
             transfer.leader = holder if holder.how != EXISTING and not holder.done else None
-            return transfer
+            return
         origin, repository = source.mount_from(descriptor)
         if origin == host and repository != destination.mount_repository:
             transfer.how, transfer.repository = MOUNT, repository
-        return transfer
+
+    def _relay(self, transfer: Transfer) -> None:
+        """Let ``transfer`` read the blob from the first place that has it, or will have it, and not from the source again."""
+        reader = transfer.destination.reader()
+        first = self._first.get(transfer.descriptor.digest)
+        if (first is None or first.failed) and reader is not None:
+            first = self._first[transfer.descriptor.digest] = transfer
+        if first is None or first is transfer or transfer.how != COPY:
+            return
+        reader = first.destination.reader()
+        if reader is not None:
+            transfer.sources.insert(0, reader)
+            transfer.leader = None if first.how == EXISTING or first.done else first
 
     def _change(self, plan: ImagePlan, layer: Descriptor, change: Change) -> Transfer:
         """A layer changes once for each host; other repositories of the host mount what it became."""
@@ -139,6 +163,9 @@ def carry_out(transfer: Transfer) -> None:
     Content that is wrong or missing is asked for once more: from another image that holds the blob, or, where the
     download was put together from parts, from the same one (R1.25).
     """
+    if transfer.how == COPY and transfer.leader is not None and transfer.leader.failed:
+        # The place that it was to be read from did not get it.
+        del transfer.sources[0]
     opener = _Opener(transfer.sources[0], transfer.descriptor)
     try:
         if transfer.how == MOUNT:
@@ -146,7 +173,7 @@ def carry_out(transfer: Transfer) -> None:
             transfer.done = MOUNT if mounted else COPY
             return
         transfer.destination.write_blob(transfer.descriptor, opener)
-    except (ContentError, NotFound):
+    except (AccessDenied, ContentError, NotFound):
         if len(transfer.sources) > 1:
             opener = _Opener(transfer.sources[1], transfer.descriptor)
         elif not opener.resumed:

@@ -37,6 +37,9 @@ class Call:
         self.streams = payload is not None and not isinstance(payload, bytes)
         #: Whether to act on it twice is the same as once.
         self.idempotent = method in _IDEMPOTENT
+        self.is_manifest = "/manifests/" in target
+        #: Whether registries that limit pulls count it: Docker Hub counts each GET of a manifest, and no HEAD.
+        self.is_pull = method == "GET" and self.is_manifest
         #: Not the session's to log in for: a token server, or the question how to log in.
         self.private = False
         #: What a private call brings along to show who asks.

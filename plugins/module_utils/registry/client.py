@@ -43,6 +43,11 @@ class RegistryClient:
         self._referrers = Referrers(session, self._manifests, push)
         self._deletion = Deletion(session, self._manifests, self._referrers, self._blobs, self._uploads)
 
+    @property
+    def is_metered(self) -> bool:
+        """Whether the registry is known to count the manifests that are read, so that HEAD comes before GET."""
+        return self.session.quota.is_metered
+
     def head_manifest(self, repository: str, target: str | Digest) -> Descriptor | None:
         """Type, digest and size of what ``target`` names now; None if it is not there. One HEAD (R1.17)."""
         return self._manifests.head(repository, target)

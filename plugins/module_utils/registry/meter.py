@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from ..model.text import sanitise
 
@@ -18,6 +19,38 @@ WARNING_LIMIT = 4096
 _WARNING = re.compile(r'\s*299\s+-\s+"((?:[^"\\]|\\.)*)"\s*')
 _ESCAPED = re.compile(r"\\(.)")
 _RATE_LIMIT = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?")
+
+
+_CURRENT = threading.local()
+
+
+class Tally:
+    """What one of many things of a task has cost: the requests that were sent for it, and the seconds from the first work
+    on it to the last. Threads may work on it at once."""
+
+    __slots__ = ("_begun", "_ended", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._begun: float | None = None
+        self._ended = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, what was done for other things meanwhile included."""
+        return 0.0 if self._begun is None else self._ended - self._begun
+
+    def run(self, step: Callable[[], None]) -> None:
+        """Call ``step`` and count what this thread asks for meanwhile."""
+        outer = getattr(_CURRENT, "tally", None)
+        _CURRENT.tally = self
+        if self._begun is None:
+            self._begun = time.monotonic()
+        try:
+            step()
+        finally:
+            self._ended = time.monotonic()
+            _CURRENT.tally = outer
 
 
 class Meter:
@@ -31,13 +64,17 @@ class Meter:
         self.bytes_received = 0
         #: What registries wanted the user to know, each text once (R1.73).
         self.warnings: list[str] = []
-        #: Limits as last stated: ``limit``, ``remaining`` (requests), ``window`` (seconds), ``source`` (R1.75).
+        #: Limits as last stated: ``limit``, ``remaining`` (requests), ``window`` (seconds), ``source`` (R1.75);
+        #: ``waited``: seconds that the task waited for more.
         self.rate_limit: dict[str, int | str] = {}
 
     def asked(self, write: bool) -> None:
         """One request goes out."""
         with self._lock:
             self.requests += 1
+            tally = getattr(_CURRENT, "tally", None)
+            if tally is not None:
+                tally.requests += 1
             if write:
                 self.writes += 1
 
@@ -54,6 +91,11 @@ class Meter:
         with self._lock:
             if text not in self.warnings and len(self.warnings) < 100:
                 self.warnings.append(text)
+
+    def waited(self, seconds: float) -> None:
+        """A request waited ``seconds`` for a registry to allow more pulls; many wait at once, the longest counts."""
+        with self._lock:
+            self.rate_limit["waited"] = max(int(self.rate_limit.get("waited", 0)), round(seconds))
 
     def note_warnings(self, host: str, values: Iterable[str]) -> None:
         """Take in the ``Warning`` headers of one response from ``host`` (R1.73)."""

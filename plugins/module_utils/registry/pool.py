@@ -17,11 +17,12 @@ from .web import Web
 if TYPE_CHECKING:
     from .bandwidth import Bandwidth
     from .meter import Meter
+    from .pace import Paces
     from .settings import Settings
 
 
 class Registries:
-    """Clients by host. ``push``: this end is written to. ``meter``, ``bandwidth`` and ``stop`` are the whole task's."""
+    """Clients by host. ``push``: this end is written to. ``meter``, ``bandwidth``, ``stop`` and ``paces`` are the whole task's."""
 
     def __init__(
         self,
@@ -30,15 +31,17 @@ class Registries:
         bandwidth: Bandwidth | None = None,
         stop: threading.Event | None = None,
         push: bool = False,
+        paces: Paces | None = None,
     ) -> None:
         self._settings = settings
         self._meter = meter
         self._bandwidth = bandwidth
         self._stop = stop
         self._push = push
+        self._paces = paces
         self._credentials = CredentialStore(settings.auth_file)
         #: The way to servers that are no registries, with the same options for TLS, proxy and waits.
-        self.web = Web(settings, meter, bandwidth, stop)
+        self.web = Web(settings, meter, bandwidth, stop, paces)
         self._lock = threading.Lock()
         self._clients: dict[str, RegistryClient] = {}
 
@@ -48,7 +51,9 @@ class Registries:
         with self._lock:
             client = self._clients.get(key)
             if client is None:
-                session = Session(host, self._settings, self._meter, self._bandwidth, self._credentials, self._stop)
+                session = Session(
+                    host, self._settings, self._meter, self._bandwidth, self._credentials, self._stop, self._paces
+                )
                 client = self._clients[key] = RegistryClient(session, self._push)
             return client
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .bandwidth import Bandwidth
     from .destination import Origin
     from .meter import Meter
+    from .pace import Pace
 
 #: Seconds a request may still take when the task has been told to stop (R1.35).
 HASTE = 2.0
@@ -82,6 +83,7 @@ class Route:
         meter: Meter,
         bandwidth: Bandwidth | None,
         stop: threading.Event,
+        pace: Pace | None = None,
     ) -> None:
         self.origin = origin
         self.name = name
@@ -95,6 +97,7 @@ class Route:
         self._meter = meter
         self._bandwidth = bandwidth
         self._stop = stop
+        self._pace = pace
         # list.append and list.pop are atomic: no lock is needed, and the connection used last is the likeliest alive.
         self._idle: list[Connection] = []
         #: Below this rate over this many seconds a transfer counts as stalled.
@@ -128,6 +131,8 @@ class Route:
             head += payload
         fresh = False
         self.gate.pass_through()
+        if self._pace is not None and not self._stop.is_set():
+            self._pace.take(self._stop)
         self._pay(len(head))
         while True:
             connection = (None if fresh else self._idle_connection()) or self._open()

@@ -23,7 +23,9 @@ from .destination import Origin, check_address, check_target, not_allowed, origi
 from .dial import Proxy
 from .http_errors import ERROR_LIMIT, error_for, wait_words
 from .meter import Meter
+from .pace import Paces
 from .proxies import proxy_for
+from .quota import Quota
 from .redirects import KEEPING, MAX_HOPS, REDIRECTS, resolve, split
 from .response import Response
 from .retry import REFUSED_FOR_NOW, TRANSIENT, Backoff, retry_after
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Response", "Session"]
 
+#: Counts pulls.
+HUB = "https://registry-1.docker.io"
 #: Seconds a token should still live when a long body is sent with it (R1.65).
 _SPARE = 60.0
 _TOKEN_BODY = 1024 * 1024
@@ -57,6 +61,7 @@ class Session:
         bandwidth: Bandwidth | None = None,
         credentials: CredentialStore | None = None,
         stop: threading.Event | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self.host = host
         self.settings = settings
@@ -69,6 +74,8 @@ class Session:
         self._lock = threading.Lock()
         self._routes: dict[Origin, Route] = {}
         self._base = Base(host, self.base, self._ask_base)
+        self._paces = paces or Paces()
+        self.quota = Quota(host, settings.rate_limit, self._stop, meter.warn, meter.waited, self.base == HUB)
 
     def request(
         self,
@@ -199,7 +206,7 @@ class Session:
                     if call.streams
                     else self._authenticator.authorization(call.scopes)
                 )
-            response, at_home = self._follow(call, used)
+            response, at_home = self._answer(call, used)
             if response.status not in (401, 403) or not home or not at_home:
                 return response
             challenges = response.headers.get_all("www-authenticate")
@@ -213,6 +220,17 @@ class Session:
                 return response
             refused = used is not None
 
+    def _answer(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
+        # `_follow`; a request that counts as a pull waits, or fails, where the registry allows no more of them.
+        if not call.is_pull or call.origin != self.origin:
+            return self._follow(call, authorization)
+
+        def look() -> None:
+            self._follow(Call("HEAD", call.origin, call.target, call.headers), authorization)[0].read_some(ERROR_LIMIT)
+
+        with self.quota.pull(look):
+            return self._follow(call, authorization)
+
     def _follow(self, call: Call, authorization: str | None) -> tuple[Response, bool]:
         # The answer at the end of the redirects (R1.71), and whether we never left the origin we may show ourselves to.
         origin, target, hops, home = call.origin, call.target, 0, True
@@ -221,6 +239,7 @@ class Session:
         while True:
             route = self._route(origin)
             self.meter.asked(call.method not in READS and not call.private)
+            moment = self.quota.moment()
             response = route.exchange(
                 call.method,
                 target,
@@ -230,7 +249,9 @@ class Session:
                 repeatable,
                 call.sending,
             )
-            self._note(route, response)
+            self._note(route, response, moment)
+            if call.is_manifest and response.status == 200:
+                self.quota.settled()
             location = response.headers.get("location")
             if response.status not in REDIRECTS or location is None:
                 return response, home
@@ -279,6 +300,7 @@ class Session:
             meter=self.meter,
             bandwidth=self._bandwidth,
             stop=self._stop,
+            pace=self._paces.of(origin.host, origin.port),
         )
         with self._lock:
             return self._routes.setdefault(origin, made)
@@ -300,10 +322,12 @@ class Session:
         except RefusedTarget as exc:
             raise not_allowed(self.origin, "redirect", exc.message) from None
 
-    def _note(self, route: Route, response: Response) -> None:
+    def _note(self, route: Route, response: Response, moment: int | None) -> None:
         headers = response.headers
         if "warning" in headers:
             self.meter.note_warnings(self.host, headers.get_all("warning"))
+        if route.origin == self.origin:
+            self.quota.told(headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"), moment)
         if "ratelimit-limit" in headers or "ratelimit-remaining" in headers:
             self.meter.note_rate_limit(
                 headers.get("ratelimit-limit"),

@@ -41,6 +41,8 @@ class Settings:
     retries: int = 5
     #: The longest wait in seconds a registry may ask for before we give up instead.
     max_retry_after: float = 120.0
+    #: What is done when a registry allows no more pulls: wait, stop or ignore.
+    rate_limit: str = "stop"
     #: Requests at the same time; so many idle connections are kept.
     parallel: int = 16
     #: Hosts that may see this registry's credentials as a token realm.

@@ -30,6 +30,7 @@ from .web_errors import refusal, too_many_redirects
 if TYPE_CHECKING:
     from .bandwidth import Bandwidth
     from .meter import Meter
+    from .pace import Paces
     from .response import Response
     from .settings import Settings
 
@@ -40,7 +41,7 @@ _KEEP = 8
 class Web:
     """What one end of a task says to servers that are no registries. Thread-safe.
 
-    ``meter``, ``bandwidth`` and ``stop`` are the whole task's.
+    ``meter``, ``bandwidth``, ``stop`` and ``paces`` are the whole task's.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Web:
         meter: Meter,
         bandwidth: Bandwidth | None = None,
         stop: threading.Event | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self.settings = settings
         self.meter = meter
         self.bandwidth = bandwidth if bandwidth is not None and bandwidth.limit is not None else None
         self.stop = stop or threading.Event()
+        self._paces = paces
         self._lock = threading.Lock()
         self._routes: dict[tuple[Origin, Origin], Route] = {}
 
@@ -160,6 +163,7 @@ class Web:
             meter=self.meter,
             bandwidth=self.bandwidth,
             stop=self.stop,
+            pace=self._paces.of(origin.host, origin.port) if self._paces is not None else None,
         )
         with self._lock:
             return self._routes.setdefault((home, origin), made)

@@ -29,6 +29,8 @@ def wire() -> Spec:
         "max_retry_after": {"type": "int", "default": 120},
         "bandwidth_limit": {"type": "bytes"},
         "parallel": {"type": "int", "default": 16},
+        "max_requests_per_second": {"type": "float"},
+        "rate_limit": {"type": "str", "choices": ["wait", "stop", "ignore"], "default": "stop"},
     }
 
 

@@ -15,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..model.errors import InvalidInput
 from ..registry.bandwidth import Bandwidth
 from ..registry.meter import Meter
+from ..registry.pace import Paces
 from ..registry.settings import Settings
 from .argspec import SECRETS, environment_name
 from .results import spellings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ENDS = ("", "src", "dest")
 _CREDENTIALS = ("username", *SECRETS)
 _MOST_PARALLEL = 256
+_SLOWEST, _FASTEST = 0.01, 100_000
 
 
 class Task:
@@ -42,6 +44,7 @@ class Task:
         self._warnings: list[str] = []
         self._registries: dict[str, Registries] = {}
         self._bandwidth: Bandwidth | None = None
+        self._paces: Paces | None = None
         self._module = module
         self._podman: PodmanService | None = None
         self._starting = threading.Lock()
@@ -69,6 +72,9 @@ class Task:
                 raise InvalidInput(f"{name} must not be negative: {params[name]}")
         if params["bandwidth_limit"] is not None and params["bandwidth_limit"] < 1024:
             raise InvalidInput("bandwidth_limit must be at least 1024 bytes a second; leave it out for no limit")
+        rate = params["max_requests_per_second"]
+        if rate is not None and not _SLOWEST <= rate <= _FASTEST:
+            raise InvalidInput(f"max_requests_per_second must be {_SLOWEST} to {_FASTEST}, not {rate}; leave it out for no limit")
         for end in ENDS:
             if _option(end, "validate_certs") in params:
                 settings = settings_of(params, end)
@@ -88,6 +94,13 @@ class Task:
             self._bandwidth = Bandwidth(self.params["bandwidth_limit"])
         return self._bandwidth
 
+    @property
+    def paces(self) -> Paces:
+        """The requests a second that all ends of the task share, for each host."""
+        if self._paces is None:
+            self._paces = Paces(self.params["max_requests_per_second"])
+        return self._paces
+
     def registries(self, end: str = "", push: bool = False) -> Registries:
         """The registries of one end ('', ``src`` or ``dest``): one object for the whole task, closed with it.
 
@@ -98,8 +111,16 @@ class Task:
             from ..registry.pool import Registries
 
             settings = settings_of(self.params, end)
-            self._registries[end] = Registries(settings, self.meter, self.bandwidth, self.stop, push=push)
+            self._registries[end] = Registries(settings, self.meter, self.bandwidth, self.stop, push, self.paces)
         return self._registries[end]
+
+    def registries_with(self, name: str, settings: Settings) -> Registries:
+        """Registries to read from with ``settings`` of their own, called ``name``, which is no name of an end."""
+        from ..registry.pool import Registries
+
+        if name not in self._registries:
+            self._registries[name] = Registries(settings, self.meter, self.bandwidth, self.stop, False, self.paces)
+        return self._registries[name]
 
     def engine(self, end: str = "") -> EngineSettings:
         """The container engine of one end ('', ``src`` or ``dest``). Nothing is asked or started yet."""
@@ -208,6 +229,7 @@ def settings_of(params: Mapping[str, Any], end: str = "") -> Settings:
         retries=params["retries"],
         max_retry_after=params["max_retry_after"],
         parallel=params["parallel"],
+        rate_limit=params["rate_limit"],
     )
 
 

@@ -108,6 +108,11 @@ def _config_of(image: Mapping[str, Any]) -> NewImage | None:
         raise exc.about(f"{image['src']} to {image['dest']}") from None
 
 
+def wish_of(options: Mapping[str, Any]) -> Wish:
+    """Which parts of each image are wanted, as they are at the source."""
+    return Wish(platforms_of(options["platforms"]), options["index"], bool(options["referrers"]))
+
+
 def platforms_of(texts: Sequence[str]) -> tuple[Platform, ...]:
     """The platforms in an option; () for ``all``. Raises InvalidInput."""
     if list(texts) == ["all"]:

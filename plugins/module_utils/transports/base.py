@@ -48,6 +48,11 @@ class ImageSource(ABC):
     #: Made to go without some blobs: before any image of the task moves, all of them are asked for at the destination.
     is_delta: bool = False
 
+    @property
+    def is_metered(self) -> bool:
+        """Whether each manifest that is read here counts against a limit, and asking for a digest does not."""
+        return False
+
     @abstractmethod
     def resolve(self) -> Digest:
         """The digest of the manifest the name stands for now, as cheaply as the place allows. Raises NotFound."""
@@ -133,6 +138,10 @@ class ImageDestination(ABC):
     @abstractmethod
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the whole blob is there. From reads alone."""
+
+    def reader(self) -> ImageSource | None:
+        """What reads blobs that were written here back at once; None where that cannot be."""
+        return None
 
     def is_empty(self) -> bool:
         """Whether nothing at all is known to be there, so that asking for single blobs is needless."""

@@ -144,6 +144,9 @@ class LayoutDestination(ImageDestination):
         if earlier is not None:
             raise InvalidInput(f"{self.name} is no archive: only what is new goes into a layout anyway, so leave out since")
 
+    def reader(self) -> ImageSource | None:
+        return LayoutSource(self._layout)
+
     def is_empty(self) -> bool:
         return not self._ready and not self._layout.is_there()
 

@@ -31,6 +31,10 @@ class RegistrySource(ImageSource):
         self.mount_host = reference.api_host
         self.mount_repository = reference.repository
 
+    @property
+    def is_metered(self) -> bool:
+        return self._client.is_metered
+
     def resolve(self) -> Digest:
         if self._reference.digest:
             return self._reference.digest
@@ -66,6 +70,7 @@ class RegistryDestination(ImageDestination):
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         self._client = client
         self._repository = reference.repository
+        self._reader = RegistrySource(client, Reference(reference.host, reference.repository))
         self.name = reference.name
         self.mount_host = reference.api_host
         self.mount_repository = reference.repository
@@ -95,6 +100,9 @@ class RegistryDestination(ImageDestination):
 
     def sibling(self, name: str, tag: str) -> str | None:
         return tag
+
+    def reader(self) -> ImageSource | None:
+        return self._reader
 
     def is_empty(self) -> bool:
         return self._client.is_unknown(self._repository)
