@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.longshore.oci.plugins.module_utils.registry import retry
 from ansible_collections.longshore.oci.tests.faults.places import Copies, Played, Real
 from ansible_collections.longshore.oci.tests.faults.running import InProcess
+from ansible_collections.longshore.oci.tests.faults.secure import Secure
 from ansible_collections.longshore.oci.tests.faults.server import FaultRegistry
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
@@ -67,6 +68,12 @@ def faults(module: InProcess, played: Played, real: Real) -> Copies:
 def module() -> InProcess:
     """Runs a module in this process."""
     return InProcess()
+
+
+@pytest.fixture
+def secure(module: InProcess, faulty: FaultRegistry) -> Secure:
+    """The fault registry over TLS."""
+    return Secure(module, faulty)
 
 
 @pytest.fixture

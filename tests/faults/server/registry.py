@@ -1,14 +1,13 @@
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server: its addresses, its connections, and which fault each request meets."""
+"""The server: its addresses, what it holds, and which fault each request meets."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import os
-import socket
 import ssl
 import threading
 import time
@@ -22,6 +21,7 @@ from .api import Api
 from .exchange import Exchange
 from .faults import Fault
 from .kinds import Kind, meaning
+from .listener import Listener
 from .log import Entry, Log, fingerprint
 from .login import Doorman
 from .peer import Peer
@@ -73,8 +73,7 @@ class FaultRegistry:
         self._played: dict[tuple[str, str, int, str], int] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._sockets: set[socket.socket] = set()
-        self._ports: dict[tuple[bool, str], int] = {}
+        self._listeners: dict[tuple[bool, str], Listener] = {}
         self._stack = contextlib.ExitStack()
         self._names = itertools.count(1)
 
@@ -90,13 +89,14 @@ class FaultRegistry:
                 context.load_cert_chain(*authority.server())
             for address in (HOME, OTHER):
                 for secure in (None, context):
-                    self._listen(stack, address, secure)
+                    listener = Listener(address, secure, self._exchanged, self._connected, self._ended)
+                    stack.callback(listener.close)
+                    self._listeners[secure is not None, address] = listener
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *unused: object) -> None:
         self._ended.set()
-        self.drop_connections()
         self._stack.close()
 
     # -- where it is ---------------------------------------------------------------------------------------------
@@ -108,12 +108,11 @@ class FaultRegistry:
 
     def origin(self, address: str = HOME, tls: bool | None = None) -> str:
         """``scheme://address:port``; the scheme of `host` if ``tls`` does not say."""
-        secure = self.tls if tls is None else tls
-        return f"{'https' if secure else 'http'}://{address}:{self._ports[secure, address]}"
+        return self._listeners[self.tls if tls is None else tls, address].origin
 
     def port(self, address: str = HOME, tls: bool | None = None) -> int:
         """The port of an origin."""
-        return self._ports[self.tls if tls is None else tls, address]
+        return self._listeners[self.tls if tls is None else tls, address].port
 
     def expand(self, text: str, exchange: Exchange) -> str:
         """``text`` with names filled in: ``{home}``, the origin that was spoken to, ``{other}``, the same scheme on the
@@ -181,11 +180,8 @@ class FaultRegistry:
 
     def drop_connections(self) -> None:
         """Close every open connection, as a server does that is tired of idle ones."""
-        with self._lock:
-            left = list(self._sockets)
-        for one in left:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        for listener in self._listeners.values():
+            listener.drop()
 
     def usual(self, exchange: Exchange) -> Answer:
         """What is done and said where no fault is played: who asks is looked at, then the API answers."""
@@ -203,82 +199,19 @@ class FaultRegistry:
             name = exchange.repository.split("/")[1]
         return self._scenarios.get(name, self._base if exchange.kind is Kind.BASE else _NOTHING)
 
-    # -- connections ---------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------
 
-    def _listen(self, stack: contextlib.ExitStack, address: str, context: ssl.SSLContext | None) -> None:
-        server = socket.create_server((address, 0), backlog=256)
-        self._ports[context is not None, address] = port = server.getsockname()[1]
-        origin = f"{'http' if context is None else 'https'}://{address}:{port}"
-        thread = threading.Thread(target=self._accept, args=(server, origin, context), name="faulty-accept", daemon=True)
-        thread.start()
-
-        def close() -> None:
-            server.shutdown(socket.SHUT_RDWR)
-            server.close()
-            thread.join(5)
-
-        stack.callback(close)
-
-    def _accept(self, server: socket.socket, origin: str, context: ssl.SSLContext | None) -> None:
-        while True:
-            try:
-                sock, unused = server.accept()
-            except OSError:
-                return
-            with self._lock:
-                self.connections += 1
-                number = self.connections
-                self._sockets.add(sock)
-            args = (sock, origin, context, number)
-            threading.Thread(target=self._serve, args=args, name="faulty-serve", daemon=True).start()
-
-    def _serve(self, sock: socket.socket, origin: str, context: ssl.SSLContext | None, number: int) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer = None
-        try:
-            if context is not None:
-                sock = self._wrapped(sock, context)
-            peer = Peer(sock, number, self._ended)
-            if context is None and peer.speaks_tls():
-                # As web servers do. It is no request.
-                peer.send(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-                return
-            while peer.open and self._one(peer, origin):
-                continue
-        except (OSError, ValueError):
-            return  # the client went away, or does not speak HTTP: both are what some test wants
-        finally:
-            with self._lock:
-                self._sockets.discard(sock)
-            if peer is not None:
-                peer.end()
-            sock.close()
-
-    def _wrapped(self, sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-        with self._lock:
-            self._sockets.discard(sock)
-        sock.settimeout(30)
-        wrapped = context.wrap_socket(sock, server_side=True)
-        with self._lock:
-            self._sockets.add(wrapped)
-        return wrapped
-
-    def _one(self, peer: Peer, origin: str) -> bool:
-        line = peer.line()
-        if not line:
-            return False
-        method, target, unused = line.split(" ")
-        headers: dict[str, str] = {}
-        while True:
-            line = peer.line()
-            if not line:
-                break
-            name, unused, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+    def _exchanged(self, origin: str, peer: Peer, method: str, target: str, headers: dict[str, str]) -> bool:
+        # Answers a request whose header has come: whether its body was read, so that another may follow.
         exchange = Exchange(self, self._entry(peer, origin, method, target, headers), headers, peer)
         self._answer(exchange)
         # What a fault left of the body cannot be told from the next request.
         return len(exchange.arrived) == exchange.length
+
+    def _connected(self) -> int:
+        with self._lock:
+            self.connections += 1
+            return self.connections
 
     def _entry(self, peer: Peer, origin: str, method: str, target: str, headers: dict[str, str]) -> Entry:
         proxied = target.startswith("http://")
