@@ -171,8 +171,26 @@ part_registry() {
     run_pytest "$venv" "$tree" tests/interop
 }
 
-    roles registry faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
-    sanity-2.20 sanity-2.18
+part_roles() {
+    local venv tree
+    venv=$(need_venv roles "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/roles.txt")
+    tree=$(export_tree "$1")
+    # The images of the machines are kept there.
+    export LONGSHORE_WORK=$WORK
+    run_pytest "$venv" "$tree" tests/roles
+}
+
+# The same with the oldest of everything that a managed host may have. ansible-core 2.16 does not run on Python 3.9 and
+# sends its modules there: they get what it sends (LONGSHORE_CORE).
+part_registry_old() {
+    local venv tree
+    venv=$(need_venv unit-old 3.9 -r "$REQUIREMENTS/unit-old.txt")
+    tree=$(export_tree "$1")
+    LONGSHORE_CORE=$(core_venv "$OLDEST")/bin
+    export LONGSHORE_CORE
+    say "Python $("$venv/bin/python" -V), requests and urllib3:" \
+        "$("$venv/bin/python" -c 'import requests, urllib3; print(requests.__version__, urllib3.__version__)')"
+    run_pytest "$venv" "$tree" tests/faults "${OLD_STACK[@]}"
 }
 
 part_faults() {
