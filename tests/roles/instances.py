@@ -16,6 +16,21 @@ from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.machine import Machine
 
 Answer = tuple[int, Mapping[str, str], bytes]
+IMAGE = "localhost/registry:2.8"
+# The package's binary with the libraries that it needs, as the image of the registry has it.
+_MAKE_IMAGE = """
+mkdir -p /root/image/bin /root/deb && cd /root/deb
+binary=/usr/bin/docker-registry
+[ -x $binary ] || { apt-get -q download docker-registry; dpkg -x docker-registry_*.deb .; binary=/root/deb$binary; }
+cp $binary /root/image/bin/registry
+for library in $(ldd $binary | grep -o '/[^ ]*'); do cp --parents -L $library /root/image; done
+tar -C /root/image -c . | ENGINE import --change 'ENTRYPOINT ["/bin/registry"]' - IMAGE
+"""
+
+
+def make_image(machine: Machine, engine: str) -> None:
+    """Give ``engine`` on a machine the image IMAGE, of the registry that its distribution packages."""
+    machine.shell(_MAKE_IMAGE.replace("ENGINE", engine).replace("IMAGE", IMAGE))
 
 
 class Instance:
@@ -53,6 +68,13 @@ class Instance:
     def status(self, user: str = "", path: str = "/v2/", method: str = "GET") -> int:
         """What it answers."""
         return self.request(method, path, user)[0]
+
+    def answers(self) -> bool:
+        """Whether it answers at all."""
+        try:
+            return self.status() in (200, 401)
+        except OSError:
+            return False
 
     def push(self, repository: str, tag: str, user: str = "") -> images.Image:
         """Push an image of its own for each tag."""
