@@ -256,6 +256,12 @@ options:
   index_file:
     description: A file for the index of the archive O(dest), small enough to be kept, which a later O(since) can name.
     type: path
+  parallel:
+    description:
+      - How many requests run at once to each registry, from 1 to 256. A mirror is many small questions, so that it asks more
+        of them at once than other modules do.
+    type: int
+    default: 32
 seealso:
   - module: longshore.oci.image_copy
   - module: longshore.oci.image_save_load
@@ -316,7 +322,7 @@ EXAMPLES = r"""
     dest: oci-archive:/srv/transfer/week-32.tar
     index_file: /srv/transfer/week-32.json
 
-- name: The share of one of four hosts, at most ten requests a second
+- name: The share of one of several hosts, at most 50 requests a second
   longshore.oci.image_sync:
     mappings:
       - src: docker.io/library/alpine
@@ -326,7 +332,7 @@ EXAMPLES = r"""
     dest: registry.example.com/shared/
     shard_index: "{{ shard_index | default(0) }}"
     shard_count: "{{ shard_count | default(1) }}"
-    max_requests_per_second: 10
+    max_requests_per_second: 50
     rate_limit: wait
 """
 
@@ -465,6 +471,7 @@ def main() -> None:
         index_file={"type": "path"},
         **progress(),
     )
+    spec["parallel"]["default"] = 32
     module = SkopeoModule(
         spec,
         supports_check_mode=True,

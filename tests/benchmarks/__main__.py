@@ -88,6 +88,9 @@ def _parts(name: str, known: set[str]) -> list[str]:
 def plan(options: argparse.Namespace) -> Plan:
     known = {case.key for case in CASES}
     cases = [key for name in options.case.split(",") for key in _parts(name, known)]
+    if options.smoke:
+        # Of growth the smallest number says that it works.
+        cases = [key for key in cases if not key.endswith("00")]
     sides = ["module", "playbook", "floor"] if options.only_ours else options.only.split(",")
     for given, allowed in ((cases, known), (sides, set(SIDES))):
         if set(given) - allowed:

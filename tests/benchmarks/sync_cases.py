@@ -14,7 +14,7 @@ from typing import Any
 from .case import Case, Context
 from .data import TAGS_EACH, Image
 
-PLAIN = ("skopeo", "module", "playbook")
+PLAIN = ("skopeo", "module")
 #: Of how many images growth is shown.
 GROWTH = (10, 100, 1000)
 #: Patterns that choose so many of the tags of part ``tags``, whatever its size.

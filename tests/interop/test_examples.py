@@ -222,7 +222,7 @@ def writes(task: Task) -> bool:
     if name == "image_tags":
         return options.get("state", "query") != "query"
     return name in (
-        "image_copy", "image_index", "image_save_load", "registry_delete", "registry_login", "registry_user",
+        "image_copy", "image_index", "image_save_load", "image_sync", "registry_delete", "registry_login", "registry_user",
     )
 
 
@@ -270,6 +270,12 @@ def test_the_examples_run(
         path = pathlib.Path(world.rewrite(rootfs))
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(images.noise_layer(1000, seed=1).data)
+    if "/etc/longshore/sync.yml" in text:
+        wanted = {
+            "docker.io": {"images": {"library/busybox": []}},
+            "quay.io": {"images-by-tag-regex": {"prometheus/prometheus": "^v3"}},
+        }
+        pathlib.Path(world.rewrite("/etc/longshore/sync.yml")).write_text(world.rewrite(yaml.safe_dump(wanted)))
     with contextlib.ExitStack() as stack:
         if "load_url }}" in text:
             stack.enter_context(world.storage())

@@ -28,6 +28,8 @@ from .transfers import MOUNT
 PRUNED = "pruned"
 #: What an image that did not move has cost.
 NOTHING: dict[str, Any] = {"bytes": 0, "mounts": 0, "requests": 0, "seconds": 0.0}
+#: Files that are open besides.
+_FILES = 1024
 STATES = (COPIED, "unchanged", PRUNED, SKIPPED, FAILED)
 
 
@@ -62,6 +64,7 @@ def sync(
     gone = [] if stopped else _surplus(mirror, places, how, warn)
     sync_prune.check_count(gone, options.max_delete)
     known = _presume(mirror, options, places)
+    _make_room(mirror)
     destinations = places.open_destinations()
     done = False
     try:
@@ -116,6 +119,9 @@ def _presume(mirror: Mirror, options: Options, places: Places) -> Location | Non
     from . import earlier
 
     own = list(mirror.wanted.values())
+    if not own:
+        # Nothing falls to this worker, or nothing could be listed.
+        return None
     if len(own) != 1 or own[0].dest.transport == DIRECTORY or own[0].repository:
         raise InvalidInput("since and index_file go with one destination, which is an archive or, for index_file, a layout")
     place = own[0].dest.location
@@ -125,6 +131,18 @@ def _presume(mirror: Mirror, options: Options, places: Places) -> Location | Non
     known = earlier.read_earlier(options.since, text, _place, places)
     own[0].destination.presume(known, replace=own[0].prune)
     return place if options.index_file else None
+
+
+def _make_room(mirror: Mirror) -> None:
+    """Allow as many open files as there are directories to write: each is locked until all is done."""
+    count = sum(wanted.dest.transport == DIRECTORY for wanted in mirror.wanted.values())
+    if count:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count + _FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 def _place(text: str) -> Location:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..model.digest import Digest
 from ..model.errors import InvalidInput, InvalidReference, NotFound, RegistryError
 from ..model.image_config import CONFIG_LIMIT, ImageConfig
 from ..model.location import DOCKER, Location
@@ -24,7 +25,7 @@ from ..transports.base import ImageSource
 from .blobs import read_blob
 from .concurrently import each
 from .survey import Survey, parse_date
-from .sync_names import ARCHIVES, DIRECTORY, LAYOUT, From
+from .sync_names import ARCHIVES, DIRECTORY, LAYOUT, From, tag_and_digest
 from .sync_once import Manifests, Once
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ class OfRegistry(Repository):
     def open(self, name: str) -> ImageSource:
         from ..transports.registry import RegistrySource
 
-        return Once(RegistrySource(self._client, Reference.parse(self.text(name))), self._manifests)
+        tag, digest = tag_and_digest(name)
+        own = self._reference
+        reference = Reference(own.host, own.repository, tag or None, Digest.parse(digest) if digest else None)
+        return Once(RegistrySource(self._client, reference), self._manifests)
 
     def created(self, tags: Sequence[str]) -> dict[str, datetime | None]:
         # Late, as few mirrors ask how old an image is.

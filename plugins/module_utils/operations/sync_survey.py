@@ -11,7 +11,7 @@ from typing import Any
 
 from ..model.errors import Cancelled, InvalidInput, OciError
 from ..model.location import DOCKER
-from ..model.reference import Reference
+from ..model.text import redact
 from ..transports import table
 from ..transports.base import ImageDestination
 from ..transports.places import Places
@@ -21,7 +21,7 @@ from .perform import FAILED, How
 from .plan import Item, Wish
 from .sharding import shard_of
 from .sync_mapping import Mapping
-from .sync_names import Dest
+from .sync_names import DIRECTORY, Dest
 from .sync_prune import Wanted
 from .sync_sources import Finder, Repository
 from .sync_tags import names_of
@@ -115,6 +115,8 @@ def _unit(mapping: Mapping, repository: Repository, dests: Iterable[Dest], shard
         name = dest.repository(repository.source, mapping.naming)
         if shard_of(name or repository.shown, count) == index:
             goals.append((dest, name))
+    # What can be read back comes first: the others get from there what they need.
+    goals.sort(key=lambda goal: goal[0].is_archive or goal[0].transport == DIRECTORY)
     return [Unit(mapping, repository, tuple(goals))] if goals else []
 
 
@@ -164,7 +166,7 @@ class _Builder:
                         destination,
                         [stored],
                         src,
-                        _plain(location.details) if dest.transport == DOCKER else str(location),
+                        location.details if dest.transport == DOCKER else redact(str(location)),
                         mapping.wish,
                         immutable=mapping.choice.immutable,
                         relayed=len(hosts) > 1,
@@ -193,7 +195,3 @@ class _Builder:
         wanted.prune = wanted.prune or mapping.prune
         wanted.keep += [pattern for pattern in mapping.keep if pattern not in wanted.keep]
         return wanted
-
-
-def _plain(details: str) -> str:
-    return str(Reference.parse(details))
