@@ -56,6 +56,8 @@ seeds = st.integers(0, 2**32)
 # From a fault now and then to hardly anything that works; and whether what comes may be a lie.
 rates = st.sampled_from([0.02, 0.1, 0.2, 0.35, 0.6, 0.9])
 menus = st.sampled_from(["passing", "lying"])
+# How often the same request meets a fault one after the other: as often as it is tried again, or more.
+rows = st.sampled_from([1, 3, 12])
 
 
 class Stage:
@@ -130,13 +132,13 @@ def assert_one_sentence(result: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def playing(server: FaultRegistry, seed: int, rate: float, menu: str) -> Iterator[None]:
+def playing(server: FaultRegistry, seed: int, rate: float, most: int, menu: str) -> Iterator[None]:
     """A schedule of faults; what of it was met is told if the example fails."""
-    with server.schedule(seed, rate, menu=MENU if menu == "lying" else PASSING) as schedule:
+    with server.schedule(seed, rate, most, MENU if menu == "lying" else PASSING) as schedule:
         try:
             yield
         finally:
-            note(f"seed {seed}, rate {rate}, {menu}: {len(schedule.met)} faults")
+            note(f"seed {seed}, rate {rate}, at most {most} in a row, {menu}: {len(schedule.met)} faults")
             for met in schedule.met:
                 note(f"  {met.method} {met.path}: {met.fault.name}")
 
@@ -151,11 +153,13 @@ def auth_file(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
-@given(seed=seeds, rate=rates, menu=menus)
+@given(seed=seeds, rate=rates, most=rows, menu=menus)
 @many
-def test_a_copy(faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, seed: int, rate: float, menu: str) -> None:
+def test_a_copy(
+    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, seed: int, rate: float, most: int, menu: str
+) -> None:
     stage = Stage(faulty, seed)
-    with playing(faulty, seed, rate, menu):
+    with playing(faulty, seed, rate, most, menu):
         result = module(
             "image_copy",
             src=stage.whole(stage.source, "1"),
@@ -186,10 +190,10 @@ def read_whole(location: str) -> str:
 
 
 @pytest.mark.parametrize("append", [False, True], ids=["replace", "append"])
-@given(seed=seeds, rate=rates, menu=menus)
+@given(seed=seeds, rate=rates, most=rows, menu=menus)
 @many
 def test_a_save(
-    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, append: bool, seed: int, rate: float, menu: str
+    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, append: bool, seed: int, rate: float, most: int, menu: str
 ) -> None:
     stage = Stage(faulty, seed)
     options = {"state": "saved", "plain_http": True, "auth_file": str(auth_file), "timeout": 5}
@@ -199,7 +203,7 @@ def test_a_save(
         assert not first.get("failed"), first
         before = path.read_bytes()
         name = stage.whole(stage.source, "1")
-        with playing(faulty, seed, rate, menu):
+        with playing(faulty, seed, rate, most, menu):
             result = module("image_save_load", path=str(path), images=[name], append=append, **options)
         # No temporary file is left, however it ended.
         assert os.listdir(folder) == ["a.tar"]
@@ -213,14 +217,14 @@ def test_a_save(
         assert dict(faulty.storage[stage.dest].tags) == stage.before
 
 
-@given(seed=seeds, rate=rates)
+@given(seed=seeds, rate=rates, most=rows)
 @many
 def test_a_load(
-    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, archive: pathlib.Path, seed: int, rate: float
+    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, archive: pathlib.Path, seed: int, rate: float, most: int
 ) -> None:
     stage = Stage(faulty, seed)
     before = archive.read_bytes()
-    with playing(faulty, seed, rate, "passing"):
+    with playing(faulty, seed, rate, most, "passing"):
         result = module(
             "image_save_load",
             state="loaded",
@@ -245,12 +249,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return folder / "a.tar"
 
 
-@given(seed=seeds, rate=rates, menu=menus)
+@given(seed=seeds, rate=rates, most=rows, menu=menus)
 @many
-def test_a_sync(faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, seed: int, rate: float, menu: str) -> None:
+def test_a_sync(
+    faulty: FaultRegistry, module: InProcess, auth_file: pathlib.Path, seed: int, rate: float, most: int, menu: str
+) -> None:
     stage = Stage(faulty, seed)
     mappings = [{"src": f"{faulty.host}/{stage.source}", "dest": [f"{faulty.host}/{stage.dest}"]}]
-    with playing(faulty, seed, rate, menu):
+    with playing(faulty, seed, rate, most, menu):
         result = module(
             "image_sync", mappings=mappings, src_plain_http=True, dest_plain_http=True, auth_file=str(auth_file), timeout=5
         )
