@@ -26,7 +26,7 @@ from ansible_collections.longshore.oci.plugins.module_utils.transports.archive_c
 from ansible_collections.longshore.oci.plugins.module_utils.transports.tar_reader import Tar
 
 # What a machine that is busy with other things may take. What is tested took minutes to hours, or all memory.
-SECONDS = 60
+SECONDS = 90
 MIB = 1024 * 1024
 
 
@@ -304,7 +304,8 @@ def test_what_is_written_would_be_seen(tmp_path: pathlib.Path) -> None:
         (tmp_path / "d").mkdir()
         (tmp_path / "x").unlink()
 
-    assert [event for event, unused in writes(write)] == ["open", "os.mkdir", "os.remove"]
+    # Python 3.9 tells of one opening twice.
+    assert list(dict.fromkeys(event for event, unused in writes(write))) == ["open", "os.mkdir", "os.remove"]
 
 
 def test_no_code_of_ours_can_extract() -> None:
