@@ -21,7 +21,7 @@ PARTS=(
 declare -A ABOUT=(
     [floors]="imports in plugins/ look down only, in no circle; nothing below support/ imports Ansible"
     [lint]="ruff over all Python, shellcheck over all scripts"
-    [types]="mypy --strict over module_utils, the actions, the test servers and the registry that plays faults"
+    [types]="mypy --strict over module_utils, the actions, the programs of the roles, the test servers and the registry that plays faults"
     [changelog]="antsibull-changelog lint"
     [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
     [roles]="tests/roles: the roles on systemd machines of Debian 12, Debian 13 and Ubuntu 24.04"
@@ -96,7 +96,8 @@ part_types() {
     "$venv/bin/mypy" --config-file "$tree/pyproject.toml" --cache-dir "$WORK/cache/mypy" \
         -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.plugins.plugin_utils \
         -p ansible_collections.longshore.oci.plugins.action -p ansible_collections.longshore.oci.tests.servers \
-        -p ansible_collections.longshore.oci.tests.faults.server
+        -p ansible_collections.longshore.oci.tests.faults.server \
+        -p ansible_collections.longshore.oci.roles.registry_gc.files.longshore_gc
 }
 
 part_changelog() {
