@@ -331,5 +331,3 @@ def test_the_faults_are_met_and_both_ends_happen(faulty: FaultRegistry, module: 
     few = [ended(seed, 0.05) for seed in range(6)]
     assert any(succeeded and met for succeeded, met in few), few
     assert not any(succeeded for succeeded, unused in [ended(seed, 0.98) for seed in range(2)])
-
-

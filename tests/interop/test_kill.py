@@ -220,5 +220,3 @@ def test_a_save_is_killed(
 
 def test_that_makes_fifty() -> None:
     assert sum(map(sum, KILLS.values())) == 50
-
-
