@@ -25,8 +25,8 @@ die() { say "error: $*"; exit 1; }
 # Everything that script/test, script/demo and script/bench need from Debian.
 # shellcheck disable=SC2034  # read by the scripts that source this
 DEBIAN_PACKAGES=(
-    apache2-utils ca-certificates docker-registry docker.io git iproute2 iptables mmdebstrap openssl podman procps
-    python3-venv runc shellcheck skopeo
+    apache2-utils ca-certificates docker-registry docker.io git iproute2 iptables mmdebstrap openssh-client openssh-server
+    openssl podman procps python3-venv redis-server runc shellcheck skopeo
 )
 
 # need_packages PACKAGE...: install those Debian packages that are missing, with one `apt-get update`.

@@ -11,7 +11,8 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    roles registry faults sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new sanity-2.20 sanity-2.18
+    roles registry faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
+    sanity-2.20 sanity-2.18
     load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
@@ -20,11 +21,12 @@ PARTS=(
 declare -A ABOUT=(
     [floors]="imports in plugins/ look down only, in no circle; nothing below support/ imports Ansible"
     [lint]="ruff over all Python, shellcheck over all scripts"
-    [types]="mypy --strict over module_utils, the test servers and the registry that plays faults"
+    [types]="mypy --strict over module_utils, the actions, the programs of the roles, the test servers and the registry that plays faults"
     [changelog]="antsibull-changelog lint"
     [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
     [roles]="tests/roles: the roles on systemd machines of Debian 12, Debian 13 and Ubuntu 24.04"
     [faults]="tests/faults: the modules against registries that break, stall, lie and mean harm"
+    [registry-old]="tests/faults and each verb of tests/interop, Python 3.9, requests 2.25.1, urllib3 1.26.5, modules of core 2.16"
     [sanity-2.16]="ansible-test sanity, core 2.16, no ignores"
     [sanity-2.18]="ansible-test sanity, core 2.18, no ignores"
     [sanity-2.20]="ansible-test sanity, core 2.20, no ignores"
@@ -48,6 +50,13 @@ declare -A ABOUT=(
 )
 
 REQUIREMENTS=$ROOT/tests/requirements
+# What of tests/interop runs with the oldest Python and libraries. All of tests/faults does, where every verb is.
+OLD_STACK=(
+    tests/interop/test_copy.py
+    tests/interop/test_registry_login.py
+    tests/interop/test_sync.py::test_several_destinations_take_one_pull
+    tests/interop/test_sync.py::test_archives_grow_by_what_is_new_and_go_on_into_a_registry
+)
 NEWEST=2.21
 OLDEST=2.16
 
@@ -85,8 +94,10 @@ part_types() {
     tree=$(export_tree "$1")
     cd "$tree/../../.."
     "$venv/bin/mypy" --config-file "$tree/pyproject.toml" --cache-dir "$WORK/cache/mypy" \
-        -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.tests.servers \
-        -p ansible_collections.longshore.oci.tests.faults.server
+        -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.plugins.plugin_utils \
+        -p ansible_collections.longshore.oci.plugins.action -p ansible_collections.longshore.oci.tests.servers \
+        -p ansible_collections.longshore.oci.tests.faults.server \
+        -p ansible_collections.longshore.oci.roles.registry_gc.files.longshore_gc
 }
 
 part_changelog() {
@@ -140,16 +151,21 @@ part_fuzz() {
     [ "$status" = 0 ] || die "a promise is broken: the inputs are in $WORK/fuzz/findings"
 }
 
+# The newest of everything: Python, libraries, core.
+interop_venv() {
+    need_venv interop 3.13 "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt"
+}
+
 part_load() {
     local venv tree
-    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    venv=$(interop_venv)
     tree=$(export_tree "$1")
     run_pytest "$venv" "$tree" tests/load -s --durations=0 --durations-min=1
 }
 
 part_registry() {
     local venv tree
-    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    venv=$(interop_venv)
     tree=$(export_tree "$1")
     # Where secrets may show differs from core to core: test_secrets.py goes through the lowest and the newest.
     LONGSHORE_ANSIBLE=$(core_venv 2.16)/bin:$(core_venv 2.21)/bin
@@ -166,9 +182,22 @@ part_roles() {
     run_pytest "$venv" "$tree" tests/roles
 }
 
+# The same with the oldest of everything that a managed host may have. ansible-core 2.16 does not run on Python 3.9 and
+# sends its modules there: they get what it sends (LONGSHORE_CORE).
+part_registry_old() {
+    local venv tree
+    venv=$(need_venv unit-old 3.9 -r "$REQUIREMENTS/unit-old.txt")
+    tree=$(export_tree "$1")
+    LONGSHORE_CORE=$(core_venv "$OLDEST")/bin
+    export LONGSHORE_CORE
+    say "Python $("$venv/bin/python" -V), requests and urllib3:" \
+        "$("$venv/bin/python" -c 'import requests, urllib3; print(requests.__version__, urllib3.__version__)')"
+    run_pytest "$venv" "$tree" tests/faults "${OLD_STACK[@]}"
+}
+
 part_faults() {
     local venv tree
-    venv=$(need_venv interop "${CORE_PYTHON[$NEWEST]}" "ansible-core==${CORES[$NEWEST]}" -r "$REQUIREMENTS/interop.txt")
+    venv=$(interop_venv)
     tree=$(export_tree "$1")
     run_pytest "$venv" "$tree" tests/faults
 }

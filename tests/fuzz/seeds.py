@@ -108,6 +108,34 @@ def auth_files() -> Iterator[bytes]:
         yield json.dumps(document, indent="\t").encode()
 
 
+def mirrors() -> Iterator[bytes]:
+    """Files of skopeo sync, patterns and ranges."""
+    document: dict[str, Any] = {
+        "registry.example": {
+            "images": {"busybox": [], "a/b": ["1.0", _DIGEST, "1.0@" + _DIGEST], "c": None},
+            "images-by-tag-regex": {"nginx": "^1\\.13\\.[12]-alpine-perl$", "x": "(?i)v[[:digit:]]+\\z"},
+            "images-by-semver": {"alpine": ">= 3.12.0, < 4 || ~1.2 || ^2.x - 3", "y": "1.2 - 2.3.4"},
+            "credentials": {"username": "john", "password": "marked-password"},
+            "tls-verify": "true",
+            "cert-dir": "/home/john/certs",
+        },
+        "localhost:5000": {"tls-verify": False, "unknown": 1},
+    }
+    yield json.dumps(document).encode()
+    for key, value in document["registry.example"].items():
+        yield json.dumps({"quay.io": {key: value}}).encode()
+    for text in (
+        r"^\pL+\Q.+\E(?P<n>a|b){1,3}?$",
+        r"[^\d\s[:^alpha:]]*\x{10FFFF}",
+        r"(?s-m:.)\B\C",
+        ">=1.2.3-0 <2 || !=1.5",
+        "~> 1.x",
+        "*",
+        "=<1",
+    ):
+        yield text.encode()
+
+
 def tars() -> Iterator[bytes]:
     """Tar files of every format, with long names, links, and all that is refused."""
     for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ansible_collections.longshore.oci.tests.fuzz import archives, auth_files, documents, headers, names, seeds
+from ansible_collections.longshore.oci.tests.fuzz import archives, auth_files, documents, headers, mirrors, names, seeds
 
 
 class Target(NamedTuple):
@@ -31,5 +31,6 @@ TARGETS = {
     "auth-file": Target(auth_files.check, seeds.auth_files, 20_000),
     "tar": Target(archives.tar, seeds.tars, 20_000, 16384),
     "archive": Target(archives.images, seeds.archive_parts, 15_000, 8192),
+    "skopeo-yaml": Target(mirrors.check, seeds.mirrors, 15_000, 1024),
     "packed": Target(archives.packed, seeds.packed, 20_000, 8192),
 }

@@ -152,7 +152,9 @@ class Play:
                 "registry_login", {"registry": self.registry.host, "auth_file": str(self.hidden / "x.json"), **access}, "401"
             ),
             "wrong user": Case("registry_user", {"path": str(self.open), "name": "a", "password": "{{ new }}"}, "is a directory"),
-            "wrong save": Case("image_save_load", {"state": "saved", "path": str(self.open / "x"), "images": [f"{app}:1"], **access}, "401"),
+            "wrong save": Case(
+                "image_save_load", {"state": "saved", "path": str(self.open / "x"), "images": [f"{app}:1"], **access}, "401"
+            ),
             "wrong delete": Case("registry_delete", {"name": f"{app}:1", **access}, "401"),
         }
         if (MODULES / "image_sync.py").exists():

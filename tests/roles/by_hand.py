@@ -34,7 +34,8 @@ health:
     threshold: 3
 END
 tar -C /opt/image -c . | docker import --change 'ENTRYPOINT ["registry"]' \
-    --change 'CMD ["serve", "/etc/docker/registry/config.yml"]' --change 'VOLUME ["/var/lib/registry"]' --change 'ENV PATH=/bin' - registry:2
+    --change 'CMD ["serve", "/etc/docker/registry/config.yml"]' \
+    --change 'VOLUME ["/var/lib/registry"]' --change 'ENV PATH=/bin' - registry:2
 """
 _CERTIFICATE = """
 mkdir -p /srv/certs

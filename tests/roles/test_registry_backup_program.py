@@ -534,15 +534,21 @@ def test_users_and_certificates_come_back(instance: Instance, program: Program, 
     further = tmp_path / "authority"
     further.mkdir()
     (further / "ca.key").write_text("of the authority\n")
+    pair = instance.home / "tls/pairs/1/registry.crt"
+    pair.parent.mkdir(parents=True)
+    pair.write_text("of the pair\n")
+    (instance.home / "tls/registry.crt").symlink_to("pairs/1/registry.crt")
+    instance.home.chmod(0o750)
     name = program.good("create", "--further", str(further))["backup"]
     copy = program.backups / name / "configuration"
     assert (copy / f"further{further}" / "ca.key").read_text() == "of the authority\n"
     assert os.readlink(copy / "instance/config.yml") == "readwrite.yml"
     htpasswd, secrets = instance.home / "auth/htpasswd", instance.home / "secrets.env"
-    before = {path: path.read_bytes() for path in (htpasswd, secrets)}
+    before = {path: path.read_bytes() for path in (htpasswd, secrets, pair)}
+    shutil.rmtree(pair.parent)
+    (instance.home / "tls/later.crt").write_text("later\n")
     htpasswd.write_text("mallory:x\n")
     secrets.unlink()
-    (instance.home / "tls/later.crt").write_text("later\n")
     rendered = (instance.home / "readwrite.yml").read_bytes() + b"\n"
     (instance.home / "readwrite.yml").write_bytes(rendered)
     planned = program.good("restore", "--config", "--check")["configuration"]
@@ -553,6 +559,9 @@ def test_users_and_certificates_come_back(instance: Instance, program: Program, 
     done = program.good("restore", "--config")
     assert {path: path.read_bytes() for path in before} == before
     assert secrets.stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o777 for path in (pair.parent, pair.parent.parent, htpasswd.parent)} == {0o750}
+    assert (instance.home / "tls/registry.crt").read_text() == "of the pair\n"
+    assert not (instance.home / "tls/later.crt").exists()
     assert (instance.home / "readwrite.yml").read_bytes() == rendered
     assert (pathlib.Path(done["kept_configuration"]) / "auth/htpasswd").read_text() == "mallory:x\n"
     assert json.loads(instance.record.read_text()) == instance.document

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.longshore.oci.plugins.module_utils.operations import registry_environment
 from ansible_collections.longshore.oci.tests.roles.collector import Collector, delete, pullable, stored, writable
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import GID, UID, ManagedRegistry
@@ -349,15 +350,17 @@ def test_a_peer_with_users_of_its_own(place: pathlib.Path) -> None:
 
 def test_row_13_a_cache_in_redis_is_dropped(place: pathlib.Path) -> None:
     port = free_port()
+    # YAML would take it for a comment: it stands in the environment as the role registry writes it.
+    password = "# ünsafe: 'x'"
     with contextlib.ExitStack() as stack:
-        command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", "secret", "--dir", str(place)]
+        command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", password, "--dir", str(place)]
         redis = Child(command, place, "redis")
         stack.callback(redis.stop)
         redis.wait_ready(lambda: "Ready to accept connections" in redis.output.read_text())
-        cli = ["redis-cli", "-p", str(port), "-a", "secret", "--no-auth-warning"]
+        cli = ["redis-cli", "-p", str(port), "-a", password, "--no-auth-warning"]
         config = {
             "storage": {"cache": {"blobdescriptor": "redis"}},
-            "redis": {"addr": f"127.0.0.1:{port}", "password": "secret", "db": 2},
+            "redis": {"addr": f"127.0.0.1:{port}", "password": password, "db": 2},
         }
         cache = {"kind": "redis", "address": f"127.0.0.1:{port}", "db": 2}
         registry = stack.enter_context(ManagedRegistry(place, config=config, record={"cache": cache}))
@@ -368,7 +371,7 @@ def test_row_13_a_cache_in_redis_is_dropped(place: pathlib.Path) -> None:
         run([*cli, "-n", "2", "SET", "of-somebody-else", "1"])
         assert "NOAUTH" in refused.collect(code=1)["msg"] and stored(registry, GONE) == 4
         with (registry.directory / "secrets.env").open("a") as stream:
-            stream.write("REGISTRY_REDIS_PASSWORD='secret'\n")
+            stream.write(f"REGISTRY_REDIS_PASSWORD={registry_environment.text(password)}\n")
         report = Collector(registry).collect()
         assert report["cache_keys"] > 0 and stored(registry, GONE) == 0
         assert run([*cli, "-n", "2", "GET", "of-somebody-else"]).strip() == b"1"

@@ -70,7 +70,6 @@ def test_a_container(scene: Scene) -> None:
     assert registry.pull_everything() == 3
 
     # What cannot start leaves the old one running.
-    machine.shell("echo no certificate >/srv/certs/wrong.crt")
     wrong = {"registry_tls_minimum": "tls9"}
     failed = scene.migrate(**CONTAINER, registry_migrate_variables=wrong)
     assert failed.failed and "The old registry runs again" in failed.text
@@ -88,7 +87,6 @@ def test_a_container(scene: Scene) -> None:
     assert "secret-of-the-old-one" in machine.read("/etc/longshore/registry/boxed/secrets.env")
     images.push(registry, "team/app", images.sample(seed=3), ["3"])  # type: ignore[arg-type]
     assert scene.migrate(**CONTAINER, **login).passed().changed == 0
-    assert scene.migrate(check=True, **CONTAINER, **login).passed().changed == 0
 
     # The way back, as it was printed.
     for line in (

@@ -9,6 +9,7 @@ that updates the store, one that does what it does with the directory and the bu
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -76,18 +77,38 @@ def steps(family: str, variables: dict[str, Any], changes: bool) -> list[dict[st
     count = "registry_trust__added is changed or registry_trust__plan.remove | length > 0"
     given = {f"registry_trust_{key}": value for key, value in {"host": "registry.example.com", **variables}.items()}
     return [
-        {"name": "Trust", "ansible.builtin.include_role": {"name": "longshore.oci.registry_trust"}, "vars": given},
+        {"name": "Trust", "ansible.builtin.include_role": {"name": "longshore.oci.registry_trust", "public": True}, "vars": given},
         {"name": "Compare", "ansible.builtin.assert": {"that": [is_family, f"({count}) == {changes}"]}},
     ]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_systems_store_of_a_family(machines: Machines, machine: Machine, tmp_path: pathlib.Path, name: str) -> None:
-    family = FAMILIES[name]
-    kept = {path: machine.read(path) if machine.exists(path) else None for path in family.marks}
+@contextlib.contextmanager
+def posing_as(machine: Machine, family: Family) -> Iterator[None]:
+    """Have the machine say that it is of a family."""
+    before = {path: machine.read(path) if machine.exists(path) else None for path in family.marks}
     for path, text in family.marks.items():
         machine.write(path, text)
     machine.write(f"/usr/local/sbin/{family.program}", PROGRAM.format(**family._asdict()), "0755")
+    try:
+        yield
+    finally:
+        machine.run(["rm", f"/usr/local/sbin/{family.program}"])
+        for path, kept in before.items():
+            if kept is None:
+                machine.run(["rm", path])
+            else:
+                machine.write(path, kept)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_systems_store_of_a_family(machines: Machines, machine: Machine, tmp_path: pathlib.Path, name: str) -> None:
+    with posing_as(machine, FAMILIES[name]):
+        changes_and_goes(machines, machine, tmp_path, name)
+
+
+def changes_and_goes(machines: Machines, machine: Machine, tmp_path: pathlib.Path, name: str) -> None:
+    """Two authorities come, one goes, both are gone."""
+    family = FAMILIES[name]
     both = []
     for number in ("1", "2"):
         (tmp_path / number).mkdir()
@@ -110,10 +131,3 @@ def test_the_systems_store_of_a_family(machines: Machines, machine: Machine, tmp
     bundle = machine.read(family.bundle)
     assert [one in bundle for one in both] == [False, False]
     assert machine.run(["ls", family.directory]).stdout == ""
-
-    for path, before in kept.items():
-        if before is None:
-            machine.run(["rm", path])
-        else:
-            machine.write(path, before)
-    machine.run(["rm", f"/usr/local/sbin/{family.program}"])

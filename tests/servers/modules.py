@@ -29,6 +29,10 @@ class ModuleRunner:
     `ansible` runs the ``ansible`` command, for what only that does. Neither raises when the module fails: look at
     ``result.get("failed")``.
 
+    Modules run on the Python that runs the tests. They import the ansible-core that this one has, and `ansible` is its
+    command, unless LONGSHORE_CORE names the directory of another one's commands: so a module meets what a managed host of
+    that Python gets from a controller of that core.
+
     Args:
         directory: The home directory of what it runs, so that nobody's credentials get in, and the working directory.
     """
@@ -37,6 +41,9 @@ class ModuleRunner:
         self.home = directory / "home"
         self.home.mkdir(exist_ok=True)
         self.environment: dict[str, str] = {}
+        core = os.environ.get("LONGSHORE_CORE")
+        self._commands = pathlib.Path(core) if core else pathlib.Path(sys.executable).parent
+        self._library = [_library(self._commands, directory / "core")] if core else []
 
     def __call__(self, name: str, /, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         """Run ``longshore.oci.NAME`` with these options by itself, and return what it prints."""
@@ -67,7 +74,7 @@ class ModuleRunner:
 
         ``arguments`` replaces the options by a text for ``-a``, such as the flat ``key=value`` form.
         """
-        command = [str(pathlib.Path(sys.executable).with_name("ansible")), "localhost", "--inventory", "localhost,"]
+        command = [str(self._commands / "ansible"), "localhost", "--inventory", "localhost,"]
         command += ["--connection", "local", "--module-name", f"{NAMESPACE}.{name}"]
         command += ["--args", json.dumps(options) if arguments is None else arguments]
         command += ["--extra-vars", json.dumps({"ansible_python_interpreter": sys.executable})]
@@ -88,7 +95,7 @@ class ModuleRunner:
             **kept,
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
-            "PYTHONPATH": str(_COLLECTIONS),
+            "PYTHONPATH": os.pathsep.join([*self._library, str(_COLLECTIONS)]),
             "ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS),
             "ANSIBLE_STDOUT_CALLBACK": "minimal",
             "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
@@ -107,3 +114,13 @@ class ModuleRunner:
             timeout=600,
             check=False,
         )
+
+
+def _library(commands: pathlib.Path, place: pathlib.Path) -> str:
+    """A directory with the package ``ansible`` that belongs to ``commands``, and nothing else of what is beside it."""
+    (package,) = commands.parent.glob("lib/python3*/site-packages/ansible")
+    place.mkdir(exist_ok=True)
+    link = place / "ansible"
+    if not link.exists():
+        link.symlink_to(package)
+    return str(place)

@@ -56,7 +56,7 @@ def secrets(document: Any) -> Iterator[str]:
 def _section(registry: str, content: Mapping[str, Any], warn: Callable[[str], None]) -> Section:
     unknown = [sanitise(key, 60) for key in content if key not in _KEYS]
     if unknown:
-        warn(f"skopeo_yaml: {registry} has keys that mean nothing to skopeo: {', '.join(unknown)}")
+        warn(f"skopeo_yaml: {sanitise(registry, 140)} has keys that mean nothing to skopeo: {', '.join(unknown)}")
     images: list[tuple[str, TagChoice]] = []
     for name, wanted in _mapping(content.get(_IMAGES), registry, _IMAGES).items():
         images.append((_repository(registry, name), _named(registry, name, wanted)))
@@ -91,7 +91,9 @@ def _named(registry: str, name: str, wanted: Any) -> TagChoice:
         # No tag stands for all of them.
         return TagChoice(wanted=lambda tag: True, attached=True)
     if not isinstance(wanted, list):
-        raise InvalidInput(f"skopeo_yaml: {registry}: {name} in {_IMAGES} needs a list of tags and digests")
+        raise InvalidInput(
+            f"skopeo_yaml: {sanitise(registry, 140)}: {sanitise(name, 140)} in {_IMAGES} needs a list of tags and digests"
+        )
     names = [_text(registry, name, one) for one in wanted]
     return TagChoice(tuple(dict.fromkeys(_about(registry, name, check_name, one) for one in names)))
 
@@ -100,7 +102,7 @@ def _about(registry: str, name: str, read: Callable[[str], Any], text: str) -> A
     try:
         return read(text)
     except OciError as exc:
-        raise InvalidInput(f"skopeo_yaml: {registry}: {sanitise(name, 140)}: {exc.message}") from None
+        raise InvalidInput(f"skopeo_yaml: {sanitise(registry, 140)}: {sanitise(name, 140)}: {exc.message}") from None
 
 
 def _mapping(value: Any, registry: str, key: str = "") -> Mapping[str, Any]:
@@ -114,8 +116,8 @@ def _mapping(value: Any, registry: str, key: str = "") -> Mapping[str, Any]:
 def _text(registry: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidInput(
-            f"skopeo_yaml: {registry}: {sanitise(name, 140)}: {sanitise(value, 60)} is no text; put it in quotation marks, or"
-            " give the file by its path"
+            f"skopeo_yaml: {sanitise(registry, 140)}: {sanitise(name, 140)}: {sanitise(value, 60)} is no text; put it in"
+            " quotation marks, or give the file by its path"
         )
     return value
 
@@ -125,5 +127,7 @@ def _bool(registry: str, value: Any) -> bool | None:
         return value
     text = str(value).lower()
     if text not in (*_TRUE, *_FALSE):
-        raise InvalidInput(f"skopeo_yaml: {registry}: tls-verify is true or false, not {sanitise(value, 60)}")
+        raise InvalidInput(
+            f"skopeo_yaml: {sanitise(registry, 140)}: tls-verify is true or false, not {sanitise(value, 60)}"
+        )
     return text in _TRUE

@@ -11,7 +11,8 @@ Reads a JSON object from standard input (tasks/plan.yml has its fields) and writ
 * ``write``: files to write, each with ``kind``, ``path``, ``mode``, ``content`` (not that of a key) and ``backup``, which is
   true where somebody else's file would be lost;
 * ``remove``: files to take away, each with ``kind`` and ``path``; ``empty``: directories that nothing is left in;
-* ``stored``: whether the system's bundle holds all authorities.
+* ``stored``: whether the system's bundle holds all authorities;
+* ``restart``: services that go on by the system's authorities of their start, and have to go by those of now.
 
 Kinds: ``client``, ``key``, ``mirror``, ``daemon``, ``containerd``, ``system``.
 """
@@ -31,6 +32,8 @@ from typing import Any
 ROLE = "longshore.oci.registry_trust"
 PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"])
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+# Services, each with its program and the client that it is.
+SERVICES = {"docker": ("dockerd", "docker"), "containerd": ("containerd", "containerd"), "crio": ("crio", "podman")}
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\Z")
 UPSTREAM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?\Z")
 # What containerd calls its plugin for images, by the version of its configuration.
@@ -63,6 +66,22 @@ def runs(service: str) -> bool:
     if shutil.which(command[0], path=PATH) is None:
         return False
     return subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PATH": PATH}).returncode == 0
+
+
+def started(program: str) -> float:
+    """When the newest process of a program on this host started, in seconds since 1970; 0 if there is none."""
+    boot = re.search(r"(?m)^btime (\d+)", read("/proc/stat"))
+    found = [0.0]
+    for number in names("/proc"):
+        try:
+            # Those in containers are not this host's.
+            if number.isdigit() and os.stat(f"/proc/{number}/ns/pid").st_ino == os.stat("/proc/self/ns/pid").st_ino:
+                head, dummy, rest = read(f"/proc/{number}/stat").rpartition(")")
+                if boot and head.partition("(")[2] == program:
+                    found.append(int(boot[1]) + int(rest.split()[19]) / os.sysconf("SC_CLK_TCK"))
+        except (OSError, IndexError):
+            continue  # it has ended meanwhile
+    return max(found)
 
 
 def in_bundle(authority: str, bundle: str) -> bool:
@@ -339,6 +358,14 @@ class Plan:
             if path not in wanted and path not in {one["path"] for one in self.removed} and self.is_ours(path):
                 self.removed.append({"kind": "key" if path.endswith(".key") else "client", "path": path})
 
+    def has_to_restart(self, service: str, write: list[dict[str, Any]]) -> bool:
+        """Whether a service that reads the system's authorities at its start alone would go by the wrong ones."""
+        program, client = SERVICES[service]
+        if client not in self.clients and any(one["kind"] == "system" for one in write):
+            return True  # it has no other way to the authority
+        gone = [one["path"] for one in self.removed if one["kind"] == "system"]
+        return any(os.stat(path).st_mtime < started(program) for path in gone)
+
     def answer(self) -> dict[str, Any]:
         """The plan, of what differs from what is there alone."""
         write = [one for one in self.wanted if differs(one)]
@@ -347,10 +374,12 @@ class Plan:
         emptied = {os.path.dirname(one["path"]) for one in self.removed if one["kind"] in ("client", "key")}
         occupied = {one for one in emptied if any(f"{one}/{name}" not in gone for name in names(one))}
         bundle = read(self.asked["bundle"])
+        running = [name for name in SERVICES if runs(name)]
         return {
             "problems": self.problems,
             "clients": self.clients,
-            "running": [name for name in ("docker", "containerd", "crio") if runs(name)],
+            "running": running,
+            "restart": [name for name in running if self.has_to_restart(name, write)],
             "directories": sorted({os.path.dirname(path) for path in paths if not os.path.isdir(os.path.dirname(path))}),
             "write": [
                 {

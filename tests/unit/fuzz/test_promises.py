@@ -31,6 +31,11 @@ FOUND = {
         b'{"auths": {"a": {"auth": "\\ud800"}}}',
         b'{"auths": {"registry.example": {"identitytoken": "\\ud800"}}}',
     ],
+    "skopeo-yaml": [
+        b'{"a\\u001b[31m.example": {"keys": 1, "images": {"\\u202e": 1}}}',
+        b'{"a\\nb": {"tls-verify": "maybe"}}',
+        b'{"a\\ud800": {"images-by-semver": {"x": 1}}}',
+    ],
     "manifest": [b'\0{"schemaVersion": 2, "manifests": [], "annotations": {"a": "\\udc00"}}'],
 }
 

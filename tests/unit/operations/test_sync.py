@@ -198,8 +198,12 @@ def test_manifests_are_forgotten_when_there_are_many():
         manifest = one("app", b"%d" % number).root
         assert manifests.get(number, lambda manifest=manifest: manifest) is manifest
     assert len(manifests._held) < 5
+
+    def lost():
+        raise NotFound("gone", 404)
+
     with pytest.raises(NotFound):
-        manifests.get("lost", lambda: (_ for _ in ()).throw(NotFound("gone", 404)))
+        manifests.get("lost", lost)
 
 
 def surplus(client, *names):

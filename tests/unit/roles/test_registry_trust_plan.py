@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import time
 import types
 from typing import Any
 
@@ -249,6 +250,28 @@ def test_the_systems_store_gets_one_certificate_a_file(host: Host, monkeypatch: 
     assert [one["kind"] for one in host.apply(authorities=[second], clients=["system"])["remove"]] == ["system"]
     host.apply(state="absent")
     assert list(host.files()) == ["anchors/longshore-registry.example.com-5000-of-somebody.crt", "bundle.pem"]
+
+
+def test_engines_restart_when_they_would_go_by_the_wrong_authorities(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program.shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
+    monkeypatch.setattr(program, "runs", lambda service: service in ("docker", "containerd"))
+    monkeypatch.setattr(program, "started", lambda name: {"dockerd": 2e9, "containerd": 1e9}[name])
+    everything = {"clients": ["docker", "containerd", "podman", "system"], "authorities": [AUTHORITY]}
+    assert host.plan(**everything)["restart"] == []
+    assert host.plan(**{**everything, "clients": ["system", "docker"]})["restart"] == ["containerd"]
+    host.apply(**everything)
+    for path in (host.root / "anchors").iterdir():
+        os.utime(path, (15e8, 15e8))
+    # docker started when the authority was there, containerd before.
+    assert host.plan(state="absent")["restart"] == ["docker"]
+    assert host.plan(**{**everything, "authorities": [AUTHORITY.replace("TEST", "NEXT")]})["restart"] == ["docker"]
+    assert host.plan(**everything)["restart"] == []
+
+
+def test_a_start_is_told_by_the_kernel() -> None:
+    name = (pathlib.Path("/proc/self/comm")).read_text().strip()
+    assert 0 <= time.time() - program.started(name) < 3600 * 24
+    assert program.started("no-such-program") == 0
 
 
 def test_a_system_without_the_program_is_told(host: Host) -> None:

@@ -241,7 +241,8 @@ def test_many_members_are_listed_fast(tmp_path: pathlib.Path) -> None:
             file.write(tar_headers.encode(f"{number:064x}.json", 0))
     begun = time.monotonic()
     Tar(os.open(path, os.O_RDONLY), "the archive").close()
-    assert time.monotonic() - begun < 10
+    # Half a second; the rest is for a machine that is busy with other things.
+    assert time.monotonic() - begun < 60
 
 
 def test_what_is_cut_short_is_refused(tmp_path: pathlib.Path) -> None:

@@ -101,17 +101,16 @@ def restore(record: Record, target: str, rows: Sequence[dict[str, Any]]) -> str:
         files.remove_tree(place) if os.path.isdir(place) and not os.path.islink(place) else files.remove(place)
     for row in _wanted(rows):
         place = f"{staged}/{row['path'].partition('/')[2]}"
-        if not os.path.isdir(os.path.dirname(place)):
-            os.makedirs(os.path.dirname(place), mode=0o750)
-            _owned_like(directory, os.path.dirname(place))
+        _directories(directory, staged, os.path.dirname(place))
         if "link" in row:
             os.symlink(row["link"], place)
         else:
             files.copy(f"{target}/{row['path']}", place)
-            # Numbers of users differ from host to host, so only root is told from the registry's own user.
-            os.chown(place, record.uid if row["uid"] else 0, record.gid if row["gid"] else 0)
             os.chmod(place, int(row["mode"], 8))
             os.utime(place)  # by the time of change a registry notices other users
+        # Numbers of users differ from host to host, so only root is told from the registry's own user.
+        owner = record.uid if row["uid"] else 0, record.gid if row["gid"] else 0
+        os.chown(place, *owner, follow_symlinks=False)
     files.sync_file_system(staged)
     kept = f"{parent}/.{name}.before-{time.strftime('%Y-%m-%dT%H%M%SZ', time.gmtime())}"
     if files.exchange(staged, directory):
@@ -125,6 +124,16 @@ def restore(record: Record, target: str, rows: Sequence[dict[str, Any]]) -> str:
 def _wanted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     parts = [(row, row["path"].split("/")) for row in rows]
     return [row for row, part in parts if part[0] == _INSTANCE and part[1] in RESTORED]
+
+
+def _directories(model: str, staged: str, path: str) -> None:
+    """Make the directories from ``staged`` down to ``path`` as the role registry does: with the instance's owner and mode."""
+    if os.path.isdir(path):
+        return
+    _directories(model, staged, os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, stat.S_IMODE(os.stat(model).st_mode))
+    _owned_like(model, path)
 
 
 def _like(model: str, path: str) -> None:

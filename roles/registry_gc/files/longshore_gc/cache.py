@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -34,8 +35,8 @@ class Redis:
             self._stream: BinaryIO = self._socket.makefile("rb")
             password = secrets.get("REGISTRY_REDIS_PASSWORD")
             if password:
-                user = secrets.get("REGISTRY_REDIS_USERNAME")
-                self.call("AUTH", *([user] if user else []), password)
+                user = instance.cache.get("username")
+                self.call("AUTH", *([str(user)] if user else []), _plain(password))
             if instance.cache.get("db"):
                 self.call("SELECT", str(instance.cache["db"]))
             self.call("PING")
@@ -118,3 +119,10 @@ def flush(instances: list[Instance]) -> int:
         with _connected(one) as redis:
             removed += redis.flush()
     return removed
+
+
+def _plain(value: str) -> str | bytes:
+    """A value as the registry understands it, which reads its environment as YAML: the role registry writes what YAML could
+    take for something else in base64."""
+    kind, blank, text = value.partition(" ")
+    return base64.b64decode(text) if blank and kind == "!!binary" else value

@@ -35,17 +35,14 @@ def _has_body(exchange: Exchange) -> bool:
 
 
 def _location(form: str) -> Fault:
-    """The usual answer with its Location in another form."""
+    """The usual answer with its Location in another form: ``<path>`` is the whole of it, ``<name>`` the last part of its
+    path, ``<query>`` its query."""
 
     def change(answer: Answer, exchange: Exchange) -> None:
         place = answer.headers.get("Location", "")
-        query = place.partition("?")[2]
-        name = place.partition("?")[0].rpartition("/")[2]
-        values = {"path": place, "name": name, "query": query}
-        for key, value in values.items():
-            answer.headers["Location"] = answer.headers["Location"] if key != "path" else form
-            answer.headers["Location"] = answer.headers["Location"].replace("<" + key + ">", value)
-        answer.headers["Location"] = exchange.server.expand(answer.headers["Location"], exchange)
+        path, unused, query = place.partition("?")
+        text = form.replace("<path>", place).replace("<name>", path.rpartition("/")[2]).replace("<query>", query)
+        answer.headers["Location"] = exchange.server.expand(text, exchange)
 
     return changed(change, f"Location {form}")
 
