@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    roles registry faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
+    machines registry roles faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
     sanity-2.20 sanity-2.18
     load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
@@ -24,7 +24,8 @@ declare -A ABOUT=(
     [types]="mypy --strict over module_utils, the actions, the programs of the roles, the test servers and the registry that plays faults"
     [changelog]="antsibull-changelog lint"
     [registry]="tests/interop: the collection against real registries, skopeo, dockerd and podman"
-    [roles]="tests/roles: the roles on systemd machines of Debian 12, Debian 13 and Ubuntu 24.04"
+    [roles]="tests/roles: the programs of the roles against real registries, the examples of their documentation"
+    [machines]="tests/machines: the roles on systemd machines of Debian 12, Debian 13 and Ubuntu 24.04"
     [faults]="tests/faults: the modules against registries that break, stall, lie and mean harm"
     [registry-old]="tests/faults and each verb of tests/interop, Python 3.9, requests 2.25.1, urllib3 1.26.5, modules of core 2.16"
     [sanity-2.16]="ansible-test sanity, core 2.16, no ignores"
@@ -66,6 +67,7 @@ part() {
     sanity-* | units-*) "part_${name%%-*}" "$name" "${name#*-}" ;;
     integration-low) part_integration "$name" "$OLDEST" ;;
     integration-new) part_integration "$name" "$NEWEST" ;;
+    machines) part_roles "$name" ;;
     unit) part_unit "$name" 3.11 unit.txt ;;
     unit-old) part_unit "$name" 3.9 unit-old.txt ;;
     unit-new) part_unit "$name" 3.13 unit.txt ;;
@@ -179,7 +181,7 @@ part_roles() {
     tree=$(export_tree "$1")
     # The images of the machines are kept there.
     export LONGSHORE_WORK=$WORK
-    run_pytest "$venv" "$tree" tests/roles
+    run_pytest "$venv" "$tree" "tests/$1"
 }
 
 # The same with the oldest of everything that a managed host may have. ansible-core 2.16 does not run on Python 3.9 and

@@ -81,7 +81,7 @@ PATHS = ("/srv/", "/etc/longshore/")
 PLATFORMS = ("linux/amd64", "linux/arm64/v8", "linux/arm/v7")
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-#: Guides about roles, which need machines: tests/roles looks after their examples.
+#: Guides about roles, which need machines: tests/roles and tests/machines look after their examples.
 OF_ROLES = ("backup_and_garbage", "migrating_a_registry", "running_a_registry")
 GUIDES = sorted(path.stem for path in (ROOT / "docs" / "docsite" / "rst").glob("*.rst") if path.stem not in OF_ROLES)
 #: Lookups and filters, as ``lookup/digest``.
