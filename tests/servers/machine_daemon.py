@@ -10,6 +10,7 @@ host's packet filter, which are taken away again.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -20,6 +21,7 @@ from .process import Child, ServerFailed, run, working_directory
 NETWORK = "machines"
 # 10.213.N.0/24, the first that nobody here uses.
 _PREFIX = "10.213"
+_LOCKS = pathlib.Path("/run/lock")
 _STOP_SECONDS = 60.0
 
 
@@ -78,31 +80,43 @@ class MachineDaemon:
         return bool(self.run("image", "ls", "--quiet", name))
 
     def _make_network(self, stack: contextlib.ExitStack) -> None:
-        for number in range(1, 255):
-            bridge = f"longshore{number}"
-            # Making the bridge is what takes the number: it can be done once.
-            done = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, check=False)
-            if done.returncode:
-                continue
-            stack.callback(run, ["ip", "link", "del", bridge])
-            break
-        else:
-            raise ServerFailed(f"no number for a bridge is free: {done.stderr.decode(errors='replace').strip()}")
+        number = self._take_number(stack)
+        bridge = f"longshore{number}"
         self.prefix = f"{_PREFIX}.{number}"
         subnet = f"{self.prefix}.0/24"
+        run(["ip", "link", "add", bridge, "type", "bridge"])
+        stack.callback(run, ["ip", "link", "del", bridge])
         # fmt: off
         self.run(
             "network", "create", "--subnet", subnet, "--gateway", f"{self.prefix}.1",
             "--opt", f"com.docker.network.bridge.name={bridge}", NETWORK,
         )
-        for rule in (
-            ["--table", "nat", "{}", "POSTROUTING", "--source", subnet, "!", "--out-interface", bridge, "--jump", "MASQUERADE"],
-            ["{}", "FORWARD", "--in-interface", bridge, "--jump", "ACCEPT"],
-            ["{}", "FORWARD", "--out-interface", bridge, "--jump", "ACCEPT"],
-        ):
+        # fmt: on
+        for rule in _rules(bridge, subnet):
             run(["iptables", "--wait", *(word.format("--append") for word in rule)])
             stack.callback(run, ["iptables", "--wait", *(word.format("--delete") for word in rule)])
-        # fmt: on
+
+    def _take_number(self, stack: contextlib.ExitStack) -> int:
+        """A number for the bridge and its network that nobody else has, and that nobody takes while this process lives."""
+        for number in range(1, 255):
+            path, bridge = _LOCKS / f"longshore-machines-{number}.lock", f"longshore{number}"
+            known = path.exists()
+            lock = stack.enter_context(path.open("a+", encoding="utf-8"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if pathlib.Path("/sys/class/net", bridge).exists():
+                if not known:
+                    continue  # somebody else's, for all we know
+                # Of one that was killed: its lock is gone, its bridge is not.
+                lock.seek(0)
+                _clear_away(bridge, f"{_PREFIX}.{number}.0/24", pathlib.Path(lock.read()))
+            lock.truncate(0)
+            lock.write(str(self.directory))
+            lock.flush()
+            return number
+        raise ServerFailed("no number for a bridge is free")
 
     def _remove_machines(self) -> None:
         machines = self.run("ps", "--all", "--quiet").split()
@@ -112,13 +126,36 @@ class MachineDaemon:
 
     def _clear(self) -> None:
         """Unmount what is left, so that the directory can be removed, and remove the systems in it."""
-        mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-        for place in reversed([line.split()[1] for line in mounts]):
-            if place.startswith(f"{self.directory}/"):
-                run(["umount", "--lazy", place])
+        _unmount_below(self.directory)
         for name in ("data", "exec"):
             shutil.rmtree(self.directory / name, ignore_errors=name == "exec")
 
     def _answers(self) -> bool:
         command = self.command("version", "--format", "{{.Server.Version}}")
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _rules(bridge: str, subnet: str) -> list[list[str]]:
+    """What the packet filter needs for machines to reach the outside; ``{}`` stands for what to do with the rule."""
+    return [
+        ["--table", "nat", "{}", "POSTROUTING", "--source", subnet, "!", "--out-interface", bridge, "--jump", "MASQUERADE"],
+        ["{}", "FORWARD", "--in-interface", bridge, "--jump", "ACCEPT"],
+        ["{}", "FORWARD", "--out-interface", bridge, "--jump", "ACCEPT"],
+    ]
+
+
+def _unmount_below(directory: pathlib.Path) -> None:
+    mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    for place in reversed([line.split()[1] for line in mounts]):
+        if place.startswith(f"{directory}/"):
+            run(["umount", "--lazy", place])
+
+
+def _clear_away(bridge: str, subnet: str, directory: pathlib.Path) -> None:
+    """Remove what a process left that was killed. Its daemon ended with it, and with that its machines."""
+    for rule in _rules(bridge, subnet):
+        subprocess.run(["iptables", "--wait", *(word.format("--delete") for word in rule)], capture_output=True, check=False)
+    run(["ip", "link", "del", bridge])
+    if directory.name and (directory / "data").exists():
+        _unmount_below(directory)
+        shutil.rmtree(directory, ignore_errors=True)
