@@ -113,6 +113,14 @@ options:
         V(socks5h://proxy.example.com:1080).
       - Without it the usual environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used.
     type: str
+  trusted_realms:
+    description:
+      - Hosts (V(host) or V(host:port)) of token servers that may see the credentials.
+      - Needed only where the registry sends its clients to a token server at another host, and that cannot be known to be the
+        right one, as with O(plain_http=true) or where it names several.
+    type: list
+    elements: str
+    default: []
 requirements:
   - python >= 3.9
   - docker (Python package), where the file names a credential helper

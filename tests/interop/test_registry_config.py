@@ -61,7 +61,7 @@ def trial(arguments: list[str], command: str = BINARY) -> subprocess.CompletedPr
         {"config_extra": {"storage": {"filesystem": {"maxthreads": 50}}, "compatibility": {"schema1": {"enabled": True}}}},
         {"config_extra": {"health": {"tcp": [{"addr": "127.0.0.1:1", "timeout": "1s", "interval": "10s", "threshold": 3}]}}},
     ],
-    ids=lambda more: "-".join(more),
+    ids="-".join,
 )  # fmt: skip
 def test_the_registry_starts_with_what_is_made(tmp_path: pathlib.Path, more: dict[str, Any]) -> None:
     done = trial(write(tmp_path, render(settings(tmp_path, **more), "2.8")))

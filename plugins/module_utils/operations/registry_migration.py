@@ -322,4 +322,3 @@ def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
         if inner not in ({}, None):
             kept[key] = inner
     return kept
-

@@ -247,4 +247,3 @@ def _contradictions(config: Mapping[str, Any], series: str) -> Iterator[str]:
         key = "addr" if series == OLD else "addrs"
         if not (config.get("redis") or {}).get(key):
             yield f"redis.{key} is missing: storage.cache uses redis"
-

@@ -8,6 +8,15 @@ from __future__ import annotations
 from .schema import Leaf, ListOf, MappingOf, Section
 
 OLD, NEW = "2.8", "3"
+_S3_LOG_LEVELS = (
+    "off",
+    "debug",
+    "debugwithsigning",
+    "debugwithhttpbody",
+    "debugwithrequestretries",
+    "debugwithrequesterrors",
+    "debugwitheventstreambody",
+)
 
 TEXT, BOOL, INT = Leaf(), Leaf("bool"), Leaf("int")
 
@@ -32,8 +41,7 @@ DRIVERS: dict[str, Section] = {
                 ("chunksize", "multipartcopychunksize", "multipartcopymaxconcurrency", "multipartcopythresholdsize"), INT
             ),
             **dict.fromkeys(("forcepathstyle", "accelerate", "usedualstack", "usefipsendpoint"), only(NEW, "bool")),
-            "loglevel": only(NEW, choices=("off", "debug", "debugwithsigning", "debugwithhttpbody", "debugwithrequestretries",
-                                            "debugwithrequesterrors", "debugwitheventstreambody")),
+            "loglevel": only(NEW, choices=_S3_LOG_LEVELS),
         },
         ("bucket", "region"),
     ),

@@ -26,20 +26,15 @@ class Catalogue(Protocol):
 
     def repositories(self) -> list[Repository]:
         """All repositories that hold manifests."""
-        ...
 
     def manifest(self, repository: str, digest: str) -> References | None:
         """What a manifest of a repository names; None if it is not there, `Refused` if it cannot be read."""
-        ...
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a blob can be pulled from a repository."""
-        ...
 
     def sizes(self, digests: set[str]) -> dict[str, int]:
         """Sizes in bytes of those blobs whose size can be found out."""
-        ...
 
     def total_bytes(self) -> int | None:
         """All blobs' size, or None if it cannot be found out."""
-        ...

@@ -58,8 +58,8 @@ def looking(
 ) -> Iterator[tuple[Catalogue, Collection]]:
     """The storage, and what the collector says of it."""
     collection = dry_run(instance, lock)
-    with reading(instance, settings, announce, collection.revisions) as catalogue:
-        yield catalogue, collection
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(reading(instance, settings, announce, collection.revisions)), collection
 
 
 @contextlib.contextmanager
