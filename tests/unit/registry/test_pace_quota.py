@@ -52,9 +52,8 @@ def test_both_ends_of_a_task_share_the_pace_of_a_host():
         begun = time.monotonic()
         for session in sessions * 5:
             session.request("GET", "/v2/")
-        assert time.monotonic() - begun >= 9 / 20 * 0.95
-        moments = [one.moment for one in fake.log]
-        assert all(later - earlier > 0.01 for earlier, later in zip(moments, moments[1:]))
+        # Ten requests through two sessions, the first at once. One that is late on a busy machine may have the next at its heels.
+        assert time.monotonic() - begun >= 9 / 20 * 0.95 and len(fake.log) == 10
 
 
 def quota(policy, **more):
