@@ -32,8 +32,8 @@ from typing import Any
 ROLE = "longshore.oci.registry_trust"
 PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"])
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
-# Services, each with its program and the client that it is.
-SERVICES = {"docker": ("dockerd", "docker"), "containerd": ("containerd", "containerd"), "crio": ("crio", "podman")}
+# Services, each with its program and the client that it is. docker works by way of containerd: it comes after it.
+SERVICES = {"containerd": ("containerd", "containerd"), "docker": ("dockerd", "docker"), "crio": ("crio", "podman")}
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\Z")
 UPSTREAM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?\Z")
 # What containerd calls its plugin for images, by the version of its configuration.
