@@ -102,7 +102,11 @@ part_types() {
         -p ansible_collections.longshore.oci.plugins.module_utils -p ansible_collections.longshore.oci.plugins.plugin_utils \
         -p ansible_collections.longshore.oci.plugins.action -p ansible_collections.longshore.oci.tests.servers \
         -p ansible_collections.longshore.oci.tests.faults.server \
-        -p ansible_collections.longshore.oci.roles.registry_gc.files.longshore_gc
+        -p ansible_collections.longshore.oci.roles.registry_gc.files.longshore_gc \
+        -p ansible_collections.longshore.oci.roles.registry_migrate.files.registry_migrate_read
+    # Run by its directory, it imports itself by its own name.
+    MYPYPATH=$tree/roles/registry_backup/files "$venv/bin/mypy" --config-file "$tree/pyproject.toml" \
+        --cache-dir "$WORK/cache/mypy-backup" -p longshore_backup
 }
 
 part_changelog() {

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.longshore.oci.plugins.module_utils.operations import registry_environment
 from ansible_collections.longshore.oci.tests.roles.backup_service import Instance, Program
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.process import Child, free_port, run, wait_until
@@ -488,7 +489,7 @@ def test_a_registry_that_does_not_start_with_it(instance: Instance, program: Pro
         ("restore.verify_storage", 1, "old"),
         ("restore._swap", 1, "old"),
         ("files.exchange", 1, "old"),
-        ("redis.forget_blobs", 1, "new"),
+        ("cache.forget_blobs", 1, "new"),
         ("files.remove_tree", 3, "new"),
     ],
 )
@@ -504,6 +505,13 @@ def test_a_restore_killed_at_every_step(instance: Instance, program: Program, at
         program.good("restore", "--stop")
         assert "later" not in instance.tags()
         assert instance.pull_everything() == 6
+
+
+def test_two_restores_in_one_second_keep_both_of_what_was_there(instance: Instance, program: Program) -> None:
+    program.good("create")
+    now = "import time\ntime.strftime = lambda *given: '2026-01-01T000000Z'\n"
+    kept = [program.good("restore", "--stop", "--keep-old", patch=now)["kept"] for number in range(2)]
+    assert len(set(kept)) == 2 and all(pathlib.Path(one, "registry/v2/repositories").is_dir() for one in kept)
 
 
 def test_where_directories_cannot_change_places(instance: Instance, program: Program) -> None:
@@ -674,11 +682,12 @@ def test_an_empty_registry(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_redis_remembers_is_forgotten(instance: Instance, program: Program, tmp_path: pathlib.Path) -> None:
-    port = free_port()
-    (instance.home / "secrets.env").write_text("REGISTRY_REDIS_PASSWORD=of-redis\n")
+    port, password = free_port(), "# öf: 'redis'"
+    # YAML would take it for a comment: it stands in the environment as the role registry writes it.
+    (instance.home / "secrets.env").write_text(f"REGISTRY_REDIS_PASSWORD={registry_environment.text(password)}\n")
     instance.write(cache={"kind": "redis", "address": f"127.0.0.1:{port}", "db": 2})
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "of-redis"]
-    client = ["redis-cli", "-p", str(port), "-a", "of-redis", "--no-auth-warning", "-n", "2"]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password]
+    client = ["redis-cli", "-p", str(port), "-a", password, "--no-auth-warning", "-n", "2"]
     child = Child([*command, "--dir", str(tmp_path)], tmp_path, "redis")
     try:
         child.wait_ready(lambda: subprocess.run([*client, "ping"], capture_output=True, check=False).stdout == b"PONG\n")

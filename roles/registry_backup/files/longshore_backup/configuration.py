@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -112,7 +111,7 @@ def restore(record: Record, target: str, rows: Sequence[dict[str, Any]]) -> str:
         owner = record.uid if row["uid"] else 0, record.gid if row["gid"] else 0
         os.chown(place, *owner, follow_symlinks=False)
     files.sync_file_system(staged)
-    kept = f"{parent}/.{name}.before-{time.strftime('%Y-%m-%dT%H%M%SZ', time.gmtime())}"
+    kept = files.dated(f"{parent}/.{name}.before-")
     if files.exchange(staged, directory):
         os.rename(staged, kept)
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from typing import Any
 
 from . import files
@@ -64,11 +63,7 @@ class Destination:
 
     def begin(self) -> str:
         """A new incomplete backup; returns the name it is to have."""
-        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime())
-        name, number = stamp, 1
-        while os.path.lexists(self.place(name)) or os.path.lexists(self.place(name + _PARTIAL)):
-            number += 1
-            name = f"{stamp}-{number}"
+        name = os.path.basename(files.dated(self.place(""), _PARTIAL))
         os.mkdir(self.place(name + _PARTIAL), 0o700)
         return name
 

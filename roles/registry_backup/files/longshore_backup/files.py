@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from typing import Any
 
 _BUFFER = 1024 * 1024
@@ -96,6 +97,19 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def dated(prefix: str, *suffixes: str) -> str:
+    """A path that begins with ``prefix``, ends with the time, and is not there: two in one second get different ones.
+
+    With ``suffixes`` none of the paths that end in one of them is there either.
+    """
+    path = stamped = f"{prefix}{time.strftime('%Y-%m-%dT%H%M%SZ', time.gmtime())}"
+    number = 1
+    while any(os.path.lexists(path + suffix) for suffix in ("", *suffixes)):
+        number += 1
+        path = f"{stamped}-{number}"
+    return path
 
 
 def remove_tree(path: str) -> None:

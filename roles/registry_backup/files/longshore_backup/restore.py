@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from . import configuration, files, record, redis, service
+from . import cache, configuration, files, record, service
 from .destination import CONFIGURATION, Destination
 from .errors import BackupFailed
 from .interlude import Interlude
@@ -107,8 +107,7 @@ class Restore:
 
     def _put(self, staged: str | None, config: bool) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime())
-        kept = f"{self.record.root}/{_KEPT}{stamp}" if staged else ""
+        kept = files.dated(f"{self.record.root}/{_KEPT}") if staged else ""
         note = {"missing": f"{self.record.root}/{TOP}", "kept": kept} if staged else {}
         back = False
         try:
@@ -116,7 +115,7 @@ class Restore:
                 back = bool(staged) and _swap(f"{staged}/{TOP}", f"{self.record.root}/{TOP}", kept)
                 if config:
                     result["kept_configuration"] = configuration.restore(self.record, self.saved, self.rows)
-                redis.forget_blobs(self.record)
+                cache.forget_blobs(self.record)
         except BaseException:
             if back:
                 with self.interlude.stopped(self.record):

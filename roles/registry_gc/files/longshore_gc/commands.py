@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pathlib
 import signal
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, TypeVar, Union
 
+from . import environment_file
 from .errors import CollectError
 from .record import Instance
 
@@ -33,24 +33,8 @@ def environment(instance: Instance, further: Mapping[str, str] | None = None) ->
         return {**os.environ, **(further or {})}
     found = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/", "OTEL_TRACES_EXPORTER": "none"}
     if instance.environment_file is not None:
-        found.update(read_environment(instance.environment_file))
+        found.update(environment_file.read(instance.environment_file))
     return {**found, **(further or {})}
-
-
-def read_environment(path: pathlib.Path) -> dict[str, str]:
-    """The variables of an environment file: ``NAME=value`` lines, values perhaps in quotes, comments."""
-    found: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return found
-    for line in lines:
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith("#"):
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-                value = value[1:-1]
-            found[name] = value
-    return found
 
 
 def run(instance: Instance, arguments: Sequence[str], lock: int | None, read: Callable[[Iterator[str]], Read]) -> Read:

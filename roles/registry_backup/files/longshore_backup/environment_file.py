@@ -1,0 +1,1 @@
+../../../registry_gc/files/longshore_gc/environment_file.py
