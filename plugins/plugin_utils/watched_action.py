@@ -28,6 +28,8 @@ from .progress_lines import Lines
 
 #: Seconds until the first look: a short task costs nothing.
 FIRST = 2.0
+#: So many seconds a module may take to begin, on a slow or busy target: until then it is looked for as often.
+BEGINNING = 20.0
 #: Seconds between looks, by how long the task has run: a line is a row of a database where AWX shows it.
 PAUSES = ((60.0, 5.0), (600.0, 10.0), (float("inf"), 20.0))
 #: Their one session to the target is not for two threads.
@@ -100,32 +102,36 @@ class Watch:
             self._over.set()
 
     def _run(self) -> None:
-        pause = FIRST
+        pause, seen = FIRST, False
         while not self._over.wait(pause):
             try:
                 if os.getppid() != self._playbook:
                     # ansible-playbook is gone, and with it whoever waits for the result. If this fails, the lease runs out.
                     self._action._low_level_execute_command(self._farewell)
                     return
-                self._look()
+                seen = self._look() or seen
             except Exception as exc:
                 # Whatever goes wrong here is nothing to the task.
                 self._say_why(str(exc))
             elapsed = time.monotonic() - self._begun
             pause = next(seconds for limit, seconds in PAUSES if elapsed < limit)
+            if not seen and elapsed < BEGINNING:
+                pause = FIRST
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Keep the lease and show a line. Whether the module was there."""
         answer = self._action._low_level_execute_command(self._command)
         if answer.get("rc") != 0:
             # Not there yet, or not any more; or no place where the module could have made it.
-            return
+            return False
         if self._quiet:
-            return
+            return True
         line = self._lines.line(json.loads(answer["stdout"]))
         with self._showing:
             if not self._over.is_set():
                 # Standard error is not held back until the end, and is no part of what callbacks print for programs.
                 display.display(line, stderr=True)
+        return True
 
     def _say_why(self, text: str) -> None:
         with self._showing:

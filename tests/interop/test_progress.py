@@ -31,7 +31,7 @@ from ansible_collections.longshore.oci.tests.servers.sshd import Sshd
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
 LINE = re.compile(
     r"^\[web1\] (?:looking for images|\d+ of 3 images)"
-    r"(?:, [\d.]+ k?M?B of [\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$",
+    r"(?:, [\d.]+ k?M?B of (?:about )?[\d.]+ MB, [\d.]+ k?M?B/s(?:, (?:\d+m)?\d+s left)?)?$",
     re.MULTILINE,
 )
 #: What a task is given that takes several seconds: 6 MB go in and out at 2 MiB a second.
@@ -178,7 +178,8 @@ def test_a_play_of_other_kinds(commands: pathlib.Path, stage: Stage, second_regi
     }
     mirror = {
         "mappings": [{"src": f"{stage.source.host}/{stage.repository}/{one}"} for one in range(3)],
-        "dest": [f"{second_registry.host}/{stage.repository}/mirror/"], "src_plain_http": True, "dest_plain_http": True, **SLOW,
+        "dest": [f"{second_registry.host}/{stage.repository}/mirror/"], "src_plain_http": True, "dest_plain_http": True,
+        "bandwidth_limit": "1M",
     }
     tasks = [
         {"name": "Of async", copy: copies("async"), "async": 120, "poll": 1, "register": "of_async"},
