@@ -104,17 +104,12 @@ def copy_images(items: Sequence[Item], how: How) -> Outcome:
         if len(items) > WINDOW and _are_of_a_delta(items):
             missing = _missing()
             _rehearse(items, scheduler, missing)
-        for chosen in _windows(items):
-            # Asked for while the images of the window before are on their way.
-            window = _Window([])
-            if halt is not None and halt.is_set():
-                window.plans = [_left_alone(item) for item in chosen]
-                window.new = [[] for unused in chosen]
-                if under_way is not None:
-                    _finish(under_way, scheduler, ledger, outcome, how)
-                under_way = window
-                continue
-            window.plans = [_planned(item, scheduler, window.asking) for item in chosen]
+        windows = _windows(items)
+        ahead = _asked(next(windows, None), scheduler, halt)
+        while ahead is not None:
+            # Asked for while the images of the window before are on their way, and the one after it as well: no worker is
+            # idle because the last answer of a window is late.
+            window, ahead = ahead, _asked(next(windows, None), scheduler, halt)
             scheduler.wait(window.asking)
             if halt is not None:
                 _halted(window.plans, halt)
@@ -196,11 +191,24 @@ class _Window:
     doing: Group = field(default_factory=Group)
 
 
+def _asked(chosen: Sequence[Item] | None, scheduler: Scheduler, halt: threading.Event | None) -> _Window | None:
+    """Begin to plan what is ``chosen`` next, if anything is."""
+    if chosen is None:
+        return None
+    window = _Window([])
+    if halt is not None and halt.is_set():
+        window.plans = [_left_alone(item) for item in chosen]
+    else:
+        window.plans = [_planned(item, scheduler, window.asking) for item in chosen]
+    return window
+
+
 def _tell(window: _Window, how: How) -> None:
     size = 0 if how.check else sum(one.descriptor.size for one in _all(window.new) if one.how == COPY)
     how.progress.plan(len(window.plans), size)
     over = [plan for plan in window.plans if how.check or plan.error is not None or plan.is_empty]
-    how.progress.end(len(over), failed=sum(plan.error is not None for plan in over))
+    failed = sum(plan.error is not None and not isinstance(plan.error, Skipped) for plan in over)
+    how.progress.end(len(over), failed=failed)
 
 
 def _finish(window: _Window, scheduler: Scheduler, ledger: Ledger, outcome: Outcome, how: How) -> None:
