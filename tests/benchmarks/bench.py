@@ -180,7 +180,7 @@ class Bench:
             messages = (output[-1500:] + err.read_text(encoding="utf-8", errors="replace")[-1500:]).strip()
             raise verify.Mismatch(f"{why}: {messages}")
         traffic = [registry.traffic(mark) for registry, mark in zip(registries, marks)]
-        if side == "floor":
+        if side.startswith("floor"):
             measured.update(json.loads((context.scratch / "floor.json").read_text(encoding="utf-8")), peak_bytes=None)
         grown = context.archive.stat().st_size if context.archive.exists() else context.target.stored_bytes() - stored
         writes = sum(each.writes for each in traffic)

@@ -164,7 +164,7 @@ CASES = (
         "many images over shared bases, cold",
         "fleet",
         "nothing",
-        (*PLAIN, "floor"),
+        (*PLAIN, "floor", "floor-read"),
         True,
         "image_copy",
         _copy_arguments,
@@ -214,8 +214,8 @@ def command(case: Case, side: str, context: Context) -> tuple[list[str], dict[st
         script = context.scratch / f"{side}.sh"
         script.write_text("set -eu\n" + case.skopeo(context, side), encoding="utf-8")
         return ["/bin/sh", str(script)], machine.environment
-    if side == "floor":
-        return _floor(context)
+    if side.startswith("floor"):
+        return _floor(context, side)
     arguments = case.arguments(context)
     if context.parallel:
         arguments["parallel"] = context.parallel
@@ -261,13 +261,14 @@ def _playbook(case: Case, context: Context, arguments: dict[str, Any]) -> tuple[
     return [str(context.machine.bin / "ansible-playbook"), "-i", "localhost,", str(file)], context.machine.environment
 
 
-def _floor(context: Context) -> tuple[list[str], dict[str, str]]:
+def _floor(context: Context, side: str) -> tuple[list[str], dict[str, str]]:
     digests = {blob.digest for image in context.images for blob in image.blobs}
     plan = context.scratch / "plan.json"
     plan.write_text(
         json.dumps(
             {
                 "address": context.destination,
+                "source": context.source if side == "floor-read" else "",
                 "workers": WORKERS,
                 "files": {digest: str(context.origin.blob_path(digest)) for digest in digests},
                 "images": [

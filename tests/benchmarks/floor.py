@@ -9,6 +9,9 @@ For each distinct blob a POST and a PUT, for every further image that holds it o
 the PUT of its manifest; 32 threads over one urllib3 pool, nothing hashed, nothing asked. No copy that keeps to the
 protocol can be quicker than this by more than its luck. ``floor.py PLAN RESULT``: the clock starts when the plan and
 the bytes are in memory.
+
+With a source in the plan nothing is in memory: each manifest and each distinct blob is read from there first, which a
+copy cannot do without either, and which costs a registry on the same cores as much as it costs anybody.
 """
 
 from __future__ import annotations
@@ -25,14 +28,29 @@ import urllib3
 
 
 class Sender:
-    """``plan``: the destination's address, the images, and for each digest the file that holds its bytes."""
+    """``plan``: the destination's address, the images, and for each digest the file that holds its bytes; or ``source``,
+    the address of the registry that has them.
+    """
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        host, port = plan["address"].rsplit(":", 1)
         self.workers: int = plan["workers"]
         self.images: list[dict[str, Any]] = plan["images"]
-        self.bodies = {digest: Path(path).read_bytes() for digest, path in plan["files"].items()}
-        self.pool = urllib3.HTTPConnectionPool(host, int(port), maxsize=self.workers, block=True, retries=False)
+        self.pool = self.connections(plan["address"])
+        self.source = self.connections(plan["source"]) if plan["source"] else None
+        files = {} if self.source else plan["files"]
+        self.bodies = {digest: Path(path).read_bytes() for digest, path in files.items()}
+        self.sizes = {digest: Path(path).stat().st_size for digest, path in plan["files"].items()}
+
+    def connections(self, address: str) -> urllib3.HTTPConnectionPool:
+        host, port = address.rsplit(":", 1)
+        return urllib3.HTTPConnectionPool(host, int(port), maxsize=self.workers, block=True, retries=False)
+
+    def read(self, url: str, kind: str = "*/*") -> bytes:
+        assert self.source is not None
+        response = self.source.urlopen("GET", url, headers={"Accept": kind}, redirect=False, retries=False)
+        if response.status != 200:
+            raise SystemExit(f"GET {url}: {response.status} {response.data[:300]!r}")
+        return response.data
 
     def send(
         self, method: str, url: str, expect: int, body: bytes = b"", kind: str = "application/octet-stream"
@@ -44,9 +62,10 @@ class Sender:
         return str(response.headers.get("Location", ""))
 
     def upload(self, repository: str, digest: str) -> None:
+        body = self.read(f"/v2/{repository}/blobs/{digest}") if self.source else self.bodies[digest]
         where = self.send("POST", f"/v2/{repository}/blobs/uploads/", 202)
         joint = "&" if "?" in where else "?"
-        self.send("PUT", f"{where}{joint}digest={digest}", 201, self.bodies[digest])
+        self.send("PUT", f"{where}{joint}digest={digest}", 201, body)
 
     def mount(self, repository: str, digest: str, origin: str, uploaded: Future[None]) -> None:
         uploaded.result()
@@ -55,10 +74,8 @@ class Sender:
     def manifest(self, image: dict[str, Any], parts: list[Future[None]]) -> None:
         for part in parts:
             part.result()
-        body = image["manifest"].encode()
-        self.send(
-            "PUT", f"/v2/{image['repository']}/manifests/{image['tag']}", 201, body, json.loads(body)["mediaType"]
-        )
+        url, kind = f"/v2/{image['repository']}/manifests/{image['tag']}", json.loads(image["manifest"])["mediaType"]
+        self.send("PUT", url, 201, self.read(url, kind) if self.source else image["manifest"].encode(), kind)
 
     def run(self) -> None:
         """Uploads first, the largest of them first, then mounts, then manifests: what a task waits for was begun
@@ -74,7 +91,7 @@ class Sender:
                     first[blob["digest"]] = image["repository"]
         with ThreadPoolExecutor(self.workers) as executor:
             held: dict[tuple[str, str], Future[None]] = {}
-            for digest in sorted(first, key=lambda each: -len(self.bodies[each])):
+            for digest in sorted(first, key=lambda each: -self.sizes[each]):
                 held[first[digest], digest] = executor.submit(self.upload, first[digest], digest)
             for repository, digest in mounts:
                 origin = first[digest]

@@ -76,7 +76,7 @@ SYNC_CASES = (
         "mirroring many images over shared bases, cold",
         "fleet",
         "nothing",
-        (*PLAIN, "floor"),
+        (*PLAIN, "floor", "floor-read"),
         True,
         "image_sync",
         _fleet_arguments,
