@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import pathlib
@@ -164,7 +165,8 @@ def test_the_probe_asks_as_clients_do(tmp_path: pathlib.Path) -> None:
     pair = authority.server("server", ["DNS:registry.example.com"])
     port = free_port()
     tls = {"certificate": str(pair.certificate), "key": str(pair.key), "listen": f"127.0.0.1:{port}"}
-    write(tmp_path, render(settings(tmp_path, **tls), "2.8"))
+    binary = base64.b64encode(b"it's binary").decode()
+    write(tmp_path, render(settings(tmp_path, **tls), "2.8"), {"REGISTRY_EXAMPLE": f"!!binary {binary}"})
     probe = {"host": "127.0.0.1", "port": port, "tls": True, "server_name": "registry.example.com"}
     probe["ca"] = str(authority.certificate)
     record = {"probe": probe, "environment_file": str(tmp_path / "secrets.env")}
@@ -172,12 +174,14 @@ def test_the_probe_asks_as_clients_do(tmp_path: pathlib.Path) -> None:
     def asked(**changes: Any) -> subprocess.CompletedProcess[str]:
         (tmp_path / "instance.json").write_text(json.dumps({**record, "probe": {**probe, **changes}}))
         line = [sys.executable, str(PROGRAMS / "registry_probe.py"), str(tmp_path / "instance.json"), "--seconds", "0"]
-        line += ["--logs", "echo", "the secret keep-this is in the log"]
+        # As a registry does with notifications when it starts.
+        endpoint = "msg=\"configuring endpoint audit, headers=map[Authorization:[Bearer of-audit]]\""
+        line += ["--logs", "printf", "%s\\n", endpoint, "the secrets keep-this and it's binary are in the log"]
         return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
 
     done = asked()
     assert done.returncode == 1 and f"does not answer at 127.0.0.1:{port}: ConnectionRefusedError" in done.stderr
-    assert "the secret ... is in the log" in done.stderr
+    assert "the secrets ... and ... are in the log" in done.stderr and "of-audit" not in done.stderr
     child = Child([BINARY, "serve", str(tmp_path / "config.yml")], tmp_path, "registry")
     try:
         child.wait_ready(lambda: asked().returncode == 0)

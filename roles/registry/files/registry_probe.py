@@ -12,8 +12,10 @@ its clients would accept. Otherwise prints what is wrong and the end of what COM
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -21,6 +23,7 @@ import sys
 import time
 
 ANSWERS = (200, 401)
+BINARY = re.compile(r"!!binary ([A-Za-z0-9+/=]+)")
 
 
 class Named(http.client.HTTPSConnection):
@@ -61,19 +64,23 @@ def ask(probe: dict[str, object]) -> str:
 def last_words(command: list[str], secrets: list[str]) -> str:
     """The end of the registry's log, without its secrets."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60)
-    text = done.stdout.decode(errors="replace")
+    lines = done.stdout.decode(errors="replace").splitlines(True)
+    # A registry that starts logs the headers of its notifications, which hold tokens.
+    text = "".join(line for line in lines if "configuring endpoint" not in line)
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "...")
     return text[-4000:]
 
 
 def values(path: str) -> list[str]:
-    """The values of the variables in a file of NAME=VALUE lines."""
+    """The values of the variables in a file of NAME=VALUE lines, and what stands in them in base64."""
     try:
         with open(path, encoding="utf-8") as lines:
-            return [value for line in lines for value in [line.rstrip("\n").partition("=")[2]] if len(value) > 3]
+            found = [line.rstrip("\n").partition("=")[2] for line in lines]
     except FileNotFoundError:
         return []
+    found += [base64.b64decode(text).decode(errors="replace") for text in BINARY.findall("\n".join(found))]
+    return [value for value in found if len(value) > 3]
 
 
 def main() -> int:

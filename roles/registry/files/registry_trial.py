@@ -12,6 +12,7 @@ does. The running registry is not touched: the address, the debug server and the
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import grp
 import os
@@ -33,6 +34,7 @@ SET_ASIDE = {
 }
 LISTENS = re.compile(rb"listening on ")
 LAST_WORDS = 2000
+BINARY = re.compile(r"!!binary ([A-Za-z0-9+/=]+)")
 
 
 def variables(path: str) -> dict[str, str]:
@@ -47,8 +49,10 @@ def variables(path: str) -> dict[str, str]:
 
 
 def redacted(text: str, secrets: dict[str, str]) -> str:
-    """``text`` without the values of the variables."""
-    for value in sorted(secrets.values(), key=len, reverse=True):
+    """``text`` without the values of the variables, and what stands in them in base64."""
+    values = list(secrets.values())
+    values += [base64.b64decode(binary).decode(errors="replace") for binary in BINARY.findall("\n".join(values))]
+    for value in sorted(values, key=len, reverse=True):
         if len(value) > 3:
             text = text.replace(value, "...")
     return text
@@ -56,7 +60,8 @@ def redacted(text: str, secrets: dict[str, str]) -> str:
 
 def reason(text: str) -> str:
     """The part of the registry's output that says why it ended: it prints its usage and the stack of a panic, too."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    # A registry that starts logs the headers of its notifications, which hold tokens.
+    lines = [line for line in text.splitlines() if line.strip() and "configuring endpoint" not in line]
     telling = [line for line in lines if re.search(r"panic:|level=(fatal|error)|\"level\":\"(fatal|error)\"|error", line)]
     return "\n".join((telling or lines)[:5])[-LAST_WORDS:]
 
