@@ -69,10 +69,13 @@ def test_a_container(scene: Scene) -> None:
     assert machine.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", "registry"]).stdout == uptime
     assert registry.pull_everything() == 3
 
-    # What cannot start leaves the old one running.
-    wrong = {"registry_tls_minimum": "tls9"}
+    # What is refused by its name touches nothing; what cannot start leaves the old one running.
+    refused = scene.migrate(**CONTAINER, registry_migrate_variables={"registry_tls_minimum": "tls9"})
+    assert refused.failed and "http.tls.minimumtls" in refused.text, refused.text
+    assert machine.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", "registry"]).stdout == uptime
+    wrong = {"registry_config_extra": {"http": {"tls": {"clientcas": ["/nowhere/ca.crt"]}}}}
     failed = scene.migrate(**CONTAINER, registry_migrate_variables=wrong)
-    assert failed.failed and "The old registry runs again" in failed.text
+    assert failed.failed and "The old registry runs again" in failed.text, failed.text
     registry.wait()
     assert registry.pull_everything() == 3
     assert machine.run(["docker", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", "registry"]).stdout == "always\n"
