@@ -1,0 +1,139 @@
+# Copyright (c) 2026, the longshore.oci authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role registry without a service manager: what it makes is run here, with a storage in S3, a cache in redis, and as a
+cache of that registry."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.longshore.oci.tests.roles.collector import pullable
+from ansible_collections.longshore.oci.tests.servers import images
+from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult, PlaybookRunner
+from ansible_collections.longshore.oci.tests.servers.process import Child, free_port
+from ansible_collections.longshore.oci.tests.servers.registry import Registry
+from ansible_collections.longshore.oci.tests.servers.storage import Moto
+
+IMAGE = images.sample(seed=1)
+USER, PASSWORD, REDIS_PASSWORD = "ci", "pass: word", "# of 'redis'"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+class Here:
+    """This host, and an inventory with every path of the role below a directory."""
+
+    def __init__(self, place: pathlib.Path) -> None:
+        self.place = place
+        self.run = PlaybookRunner(place / "ansible")
+        self.inventory = place / "inventory.json"
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "longshore_become": False,
+            "registry_deployment": "files",
+            "registry_requirements": False,
+            "registry_binary_path": "/usr/bin/docker-registry",
+            "registry_host": "127.0.0.1",
+            "registry_bind_address": "127.0.0.1",
+            "registry_tls": "none",
+            "registry_config_directory": str(place / "etc"),
+            "registry_data_directory": str(place / "data"),
+            "registry_lock_directory": str(place),
+            "registry_program_directory": str(place / "bin"),
+        }
+        self.inventory.write_text(json.dumps({"all": {"children": {"registry": {"hosts": {"here": variables}}}}}))
+
+    def play(self, *instances: dict[str, Any], check: bool = False) -> PlaybookResult:
+        """The role for each of ``instances``, which are its variables, in one play."""
+        role = {"name": "Run the registry", "ansible.builtin.include_role": {"name": "longshore.oci.registry"}}
+        play = {"hosts": "registry", "gather_facts": False, "tasks": [{**role, "vars": one} for one in instances]}
+        return self.run([play], self.inventory, check=check, diff=True).passed()
+
+
+class Made(Registry):
+    """An instance that the role has made, run as its record says."""
+
+    def __init__(self, place: pathlib.Path, name: str) -> None:
+        super().__init__()
+        self._record = json.loads((place / "etc" / name / "instance.json").read_text())
+        self.directory, self.port = place, self._record["probe"]["port"]
+
+    def __enter__(self) -> Made:
+        secrets = pathlib.Path(self._record["environment_file"]).read_text().splitlines()
+        environment = dict(line.split("=", 1) for line in secrets)
+        self._child = Child([*self._record["serve"], "serve", self._record["config"]], self.directory, "made", environment)
+        self._child.wait_ready(self._listens)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stop()
+
+
+@contextlib.contextmanager
+def redis(place: pathlib.Path, port: int) -> Iterator[list[str]]:
+    """A redis that wants a password. Gives the command of its client."""
+    command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", REDIS_PASSWORD, "--dir", str(place)]
+    child = Child(command, place, "redis")
+    try:
+        child.wait_ready(lambda: "Ready to accept connections" in child.output.read_text())
+        yield ["redis-cli", "-p", str(port), "-a", REDIS_PASSWORD, "--no-auth-warning"]
+    finally:
+        child.stop()
+
+
+def test_in_s3_with_redis_and_a_cache_of_it(place: pathlib.Path) -> None:
+    here, ports = Here(place), [free_port() for unused in range(4)]
+    with Moto() as moto, redis(place, ports[0]) as client:
+        s3, key = moto.client(), moto.environment["AWS_SECRET_ACCESS_KEY"]
+        s3.create_bucket(Bucket="images")
+        main: dict[str, Any] = {
+            "registry_name": "main",
+            "registry_port": ports[1],
+            "registry_users": [{"name": USER, "password": PASSWORD}],
+            "registry_storage": {
+                "driver": "s3", "bucket": "images", "region": "us-east-1", "regionendpoint": moto.url, "rootdirectory": "/kept",
+                "accesskey": moto.environment["AWS_ACCESS_KEY_ID"], "secretkey": key,
+            },
+            # Clients here do not follow.
+            "registry_redirect": False,
+            "registry_cache": "redis",
+            "registry_redis": {"address": f"127.0.0.1:{ports[0]}", "password": REDIS_PASSWORD, "db": 3},
+        }  # fmt: skip
+        twin = {
+            **{key: main[key] for key in ("registry_storage", "registry_redirect", "registry_cache", "registry_redis")},
+            **{"registry_name": "twin", "registry_port": ports[2], "registry_readonly": True, "registry_anonymous": True},
+        }
+        assert here.play(main, twin, check=True).changed and not (place / "etc").exists()
+        first = here.play(main, twin)
+        assert first.changed and here.play(main, twin).changed == 0
+        with Made(place, "main") as registry, Made(place, "twin") as open_to_all:
+            images.push(registry, "team/app", IMAGE, ["1"], authorization=BASIC)
+            stored = [one["Key"] for one in s3.list_objects_v2(Bucket="images")["Contents"]]
+            assert any(one.startswith("kept/docker/registry/v2/repositories/team/app/_manifests/tags/1/") for one in stored)
+            assert all(any(blob.digest.partition(":")[2] in one for one in stored) for blob in IMAGE.blobs())
+            assert b"blobs::sha256:" in subprocess.run([*client, "-n", "3", "keys", "*"], capture_output=True, check=True).stdout
+            assert registry.request("GET", "/v2/")[0] == 401
+            # Series 2.8 logs in to another registry by a token alone.
+            cache: dict[str, Any] = {
+                **{"registry_name": "cache", "registry_port": ports[3], "registry_anonymous": True},
+                "registry_proxy": {"url": open_to_all.url},
+            }
+            second = here.play(cache)
+            assert here.play(cache).changed == 0
+            with Made(place, "cache") as through:
+                for one in (open_to_all, through):
+                    assert pullable(one, "team/app", IMAGE, "1")
+                    assert one.request("POST", "/v2/team/app/blobs/uploads/")[0] == 405
+        # What came through it is its own.
+        kept = [one.parent.name for one in (place / "data" / "cache").rglob("data")]
+        assert all(blob.digest.partition(":")[2] in kept for blob in IMAGE.blobs())
+        shown = first.text + second.text
+        assert not [secret for secret in (PASSWORD, REDIS_PASSWORD, key) if secret in shown]
