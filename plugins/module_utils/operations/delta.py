@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.errors import AccessDenied, ContentError, NotFound
-from ..model.manifest import AnyManifest
 from ..model.text import sanitise, size_words
 from ..transports.base import BlobStream, ImageDestination, ImageSource
 from ..transports.image_list import Earlier
+from .around import Around
 from .plan import ImagePlan
 
 #: Repositories that are asked for one blob.
@@ -71,21 +71,15 @@ def _has(neighbour: Neighbour, descriptor: Descriptor) -> bool:
         return False
 
 
-class Completed(ImageSource):
+class Completed(Around):
     """An image of a delta ``archive``; what that leaves out comes from ``elsewhere``."""
 
     is_delta = True
 
     def __init__(self, image: ImageSource, elsewhere: Elsewhere, archive: str) -> None:
+        super().__init__(image)
         self.name = archive
         self.elsewhere = elsewhere
-        self._image = image
-
-    def resolve(self) -> Digest:
-        return self._image.resolve()
-
-    def manifest(self, digest: Digest | None = None) -> AnyManifest:
-        return self._image.manifest(digest)
 
     def open_blob(self, descriptor: Descriptor, offset: int = 0) -> BlobStream:
         if self._image.lacks(descriptor):
@@ -94,27 +88,12 @@ class Completed(ImageSource):
                 return holder.source.open_blob(descriptor, offset)
         return self._image.open_blob(descriptor, offset)
 
-    def tags(self) -> list[str]:
-        return self._image.tags()
-
-    def referrers(self, digest: Digest) -> list[Descriptor]:
-        return self._image.referrers(digest)
-
-    def sibling(self, tag: str) -> Digest | None:
-        return self._image.sibling(tag)
-
-    def lacks(self, descriptor: Descriptor) -> bool:
-        return self._image.lacks(descriptor)
-
     def earlier(self) -> Earlier | None:
         return self.elsewhere.earlier
 
     def mount_from(self, descriptor: Descriptor) -> tuple[str, str]:
         holder = self.elsewhere.holder(descriptor) if self._image.lacks(descriptor) else None
         return (holder.destination.mount_host, holder.destination.mount_repository) if holder else ("", "")
-
-    def close(self) -> None:
-        self._image.close()
 
 
 class Missing:

@@ -9,10 +9,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import AnyManifest
-from ..transports.base import BlobStream, ImageSource
+from ..transports.base import ImageSource
+from .around import Around
 
 #: Bytes of manifests that are kept.
 LIMIT = 8 * 1024 * 1024
@@ -62,21 +62,14 @@ class Manifests:
         return found
 
 
-class Once(ImageSource):
+class Once(Around):
     """``image``, whose name is looked up once; manifests are shared with the other images of the task."""
 
     def __init__(self, image: ImageSource, manifests: Manifests) -> None:
-        self._image = image
+        super().__init__(image)
         self._manifests = manifests
         self._lock = threading.Lock()
         self._digest: Digest | None = None
-        self.name = image.name
-        self.mount_host = image.mount_host
-        self.mount_repository = image.mount_repository
-
-    @property
-    def is_metered(self) -> bool:
-        return self._image.is_metered
 
     def resolve(self) -> Digest:
         with self._lock:
@@ -95,21 +88,6 @@ class Once(ImageSource):
         # Where pulls are counted a HEAD comes first: of tags that stand for one image only one is pulled.
         wanted = digest or self.resolve()
         return self._manifests.get(self._key(wanted), lambda: self._image.manifest(wanted))
-
-    def open_blob(self, descriptor: Descriptor, offset: int = 0) -> BlobStream:
-        return self._image.open_blob(descriptor, offset)
-
-    def tags(self) -> list[str]:
-        return self._image.tags()
-
-    def referrers(self, digest: Digest) -> list[Descriptor]:
-        return self._image.referrers(digest)
-
-    def sibling(self, tag: str) -> Digest | None:
-        return self._image.sibling(tag)
-
-    def mount_from(self, descriptor: Descriptor) -> tuple[str, str]:
-        return self._image.mount_from(descriptor)
 
     def _key(self, digest: Digest) -> Hashable:
         return self.mount_host, self.mount_repository, digest

@@ -89,16 +89,18 @@ def error_for(response: Response, what: str, body: bytes, explanation: str = "",
     wait = retry_after(response.headers.get("retry-after"))
     if wait is not None:
         facts["retry_after"] = round(wait)
-    kind: type[RegistryError] = RegistryError
+    if status == 429 and wait is not None:
+        message = f"{message}; the registry asks to wait {wait_words(wait)}"
+    return kind(status)(message, status_code=status, error_code=code, **facts)
+
+
+def kind(status: int) -> type[RegistryError]:
+    """The error that stands for an HTTP status."""
     if status == 404:
-        kind = NotFound
-    elif status in (401, 403):
-        kind = AccessDenied
-    elif status == 429:
-        kind = RateLimited
-        if wait is not None:
-            message = f"{message}; the registry asks to wait {wait_words(wait)}"
-    return kind(message, status_code=status, error_code=code, **facts)
+        return NotFound
+    if status in (401, 403):
+        return AccessDenied
+    return RateLimited if status == 429 else RegistryError
 
 
 def wait_words(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..model.errors import AccessDenied, NotFound, RateLimited, RegistryError
+from ..model.errors import RegistryError
 from ..model.text import redact, sanitise, shown
 from . import http_errors
 from .retry import retry_after
@@ -67,14 +67,7 @@ def error(method: str, shown_url: str, status: int, code: str | None, words: str
     hint = (_WRITING if method == "PUT" else _READING).get(_BY_CODE.get(code or "", status))
     if hint:
         message += f"; {hint}"
-    kind: type[RegistryError] = RegistryError
-    if status == 404:
-        kind = NotFound
-    elif status in (401, 403):
-        kind = AccessDenied
-    elif status == 429:
-        kind = RateLimited
-    return kind(message, status_code=status, error_code=code, **facts)
+    return http_errors.kind(status)(message, status_code=status, error_code=code, **facts)
 
 
 def too_many_redirects(response: Response, circle: bool) -> RegistryError:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import threading
@@ -14,7 +13,7 @@ from contextlib import ExitStack
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, VerifyingReader
-from ..model.errors import ArchiveError, InvalidDigest, InvalidInput, NotFound, SizeMismatch, StorageError
+from ..model.errors import ArchiveError, InvalidDigest, InvalidInput, NotFound, StorageError
 from ..model.location import Location
 from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, Manifest, parse_manifest
 from ..model.text import sanitise
@@ -126,17 +125,7 @@ class DirectorySource(ImageSource):
         return self._directory.child(digest)
 
     def open_blob(self, descriptor: Descriptor, offset: int = 0) -> BlobStream:
-        what = f"blob {descriptor.digest} of {self.name}"
-        try:
-            stream = files.FileStream(self._directory.blob_file(descriptor.digest), what, offset)
-        except NotFound:
-            if descriptor.data is None:
-                raise
-            return io.BytesIO(descriptor.data[offset:])
-        if stream.size != descriptor.size:
-            stream.close()
-            raise SizeMismatch(f"{what} has {stream.size} bytes, its descriptor says {descriptor.size}")
-        return stream
+        return files.open_blob(self._directory.blob_file(descriptor.digest), descriptor, self.name, offset)
 
     def tags(self) -> list[str]:
         return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import secrets
 import stat
@@ -15,9 +16,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..model.descriptor import Descriptor
 from ..model.digest import CHUNK
-from ..model.errors import ArchiveError, NotFound, StorageError
-from ..model.streams import Readable
+from ..model.errors import ArchiveError, NotFound, SizeMismatch, StorageError
+from ..model.streams import BlobStream, Readable
 from ..model.text import sanitise, size_words
 
 #: Every temporary file of ours begins like this.
@@ -136,6 +138,22 @@ class FileStream:
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
+
+
+def open_blob(path: str, descriptor: Descriptor, place: str, offset: int = 0) -> BlobStream:
+    """The blob in the file ``path`` of ``place`` from ``offset``, or what its descriptor has of it. Raises as `open_regular`,
+    and SizeMismatch."""
+    what = f"blob {descriptor.digest} of {place}"
+    try:
+        stream = FileStream(path, what, offset)
+    except NotFound:
+        if descriptor.data is None:
+            raise
+        return io.BytesIO(descriptor.data[offset:])
+    if stream.size != descriptor.size:
+        stream.close()
+        raise SizeMismatch(f"{what} has {stream.size} bytes, its descriptor says {descriptor.size}")
+    return stream
 
 
 class NewFile:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, VerifyingReader
-from ..model.errors import InvalidInput, NotFound, SizeMismatch
+from ..model.errors import InvalidInput, NotFound
 from ..model.location import Location
 from ..model.manifest import MANIFEST_LIMIT, AnyManifest, Index, descriptor_of
 from ..model.text import sanitise
@@ -76,17 +75,7 @@ class LayoutSource(ImageSource):
         return self._layout.manifest(digest, entry.media_type, entry.size)
 
     def open_blob(self, descriptor: Descriptor, offset: int = 0) -> BlobStream:
-        what = f"blob {descriptor.digest} of {self._layout.name}"
-        try:
-            stream = files.FileStream(self._layout.blob_file(descriptor.digest), what, offset)
-        except NotFound:
-            if descriptor.data is None:
-                raise
-            return io.BytesIO(descriptor.data[offset:])
-        if stream.size != descriptor.size:
-            stream.close()
-            raise SizeMismatch(f"{what} has {stream.size} bytes, its descriptor says {descriptor.size}")
-        return stream
+        return files.open_blob(self._layout.blob_file(descriptor.digest), descriptor, self._layout.name, offset)
 
     def tags(self) -> list[str]:
         return layout_index.tags(self._layout.index())
