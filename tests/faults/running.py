@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common import warnings
 
-from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleFailed, ModuleRunner
+from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleFailed
 from ansible_collections.longshore.oci.tests.unit.support.running import arguments
 
 #: Threads of what the tests themselves have started.
@@ -45,24 +45,6 @@ class InProcess:
         if "warnings" in result:
             result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in result["warnings"]]
         return result
-
-
-def started(process: ModuleRunner, name: str, **options: Any) -> subprocess.Popen[str]:
-    """A module in a process of its own, at work."""
-    child = subprocess.Popen(
-        process.command(name),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=process.whole_environment(),
-        cwd=process.home,
-        text=True,
-    )
-    assert child.stdin is not None
-    child.stdin.write(process.arguments(**options))
-    child.stdin.close()
-    child.stdin = None
-    return child
 
 
 def result_of(child: subprocess.Popen[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.faults.running import result_of, started
+from ansible_collections.longshore.oci.tests.faults.running import result_of
 from ansible_collections.longshore.oci.tests.faults.server import Kind
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.process import run, wait_until
@@ -99,7 +99,7 @@ def test_f4_2_33_a_save_that_is_killed_leaves_the_file_before(process, module, p
     kept = path.read_bytes()
     name = holding(played, "stallblob", IMAGE)
     scene = name.partition("/")[2].rpartition(":")[0]
-    child = started(process, "image_save_load", images=[name], **options)
+    child = process.start("image_save_load", images=[name], **options)
     begun(played.server, scene, Kind.GET_BLOB, 200)
     # The first bytes are on their way: wait until they lie in a file of ours.
     wait_until(lambda: any(one.stat().st_size for one in temporary(folder)), "a temporary file")
@@ -120,7 +120,7 @@ def test_f4_2_34_a_push_that_is_killed_leaves_the_tag_and_what_arrived(process, 
     scene = played.repository("stallput")
     played.put(scene, OTHER, ["1"])
     options = {"src": f"{real.host}/{source}:1", "dest": f"{played.host}/{scene}:1", "parallel": 2, **PLAIN}
-    child = started(process, "image_copy", **options)
+    child = process.start("image_copy", **options)
     begun(played.server, scene, Kind.PUT_UPLOAD, 100)
     wait_until(lambda: played.has(scene, IMAGE.config.digest), "the config")
     child.kill()
@@ -139,7 +139,7 @@ def test_f4_2_35_six_tasks_write_one_tag(process, real):
     source, dest = real.repository("source"), real.repository("dest")
     real.put(source, IMAGE, ["1"])
     options = {"src": f"{real.host}/{source}:1", "dest": f"{real.host}/{dest}:1", **PLAIN}
-    results = [result_of(child) for child in [started(process, "image_copy", **options) for unused in range(6)]]
+    results = [result_of(child) for child in [process.start("image_copy", **options) for unused in range(6)]]
     assert not [one for one in results if one.get("failed")], results
     assert {one["digest"] for one in results} == {IMAGE.digest} and any(one["changed"] for one in results)
     assert real.tags(dest) == {"1": IMAGE.digest}
@@ -153,7 +153,7 @@ def test_f4_2_36_six_tasks_save_into_one_layout(process, real, tmp_path):
         names[holding(real, "parallel", content)] = content.digest
     place = tmp_path / "layout"
     children = [
-        started(process, "image_copy", src=name, dest=f"oci:{place}:tag-{number}", src_plain_http=True)
+        process.start("image_copy", src=name, dest=f"oci:{place}:tag-{number}", src_plain_http=True)
         for number, name in enumerate(names)
     ]
     results = [result_of(child) for child in children]
@@ -184,7 +184,7 @@ def test_f4_2_46_a_push_that_is_told_to_stop_cancels_its_uploads(process, played
     scene = played.repository("stallput")
     played.put(scene, OTHER, ["1"])
     options = {"src": f"{real.host}/{source}:1", "dest": f"{played.host}/{scene}:1", **PLAIN}
-    child = started(process, "image_copy", **options)
+    child = process.start("image_copy", **options)
     begun(played.server, scene, Kind.PUT_UPLOAD, 100)
     began = time.monotonic()
     child.send_signal(number)
@@ -201,7 +201,7 @@ def test_f4_2_46_a_save_that_is_told_to_stop_leaves_nothing(process, played, tmp
     folder.mkdir()
     name = holding(played, "slowblob", IMAGE)
     scene = name.partition("/")[2].rpartition(":")[0]
-    child = started(process, "image_save_load", state="saved", path=str(folder / "a.tar"), images=[name], plain_http=True)
+    child = process.start("image_save_load", state="saved", path=str(folder / "a.tar"), images=[name], plain_http=True)
     begun(played.server, scene, Kind.GET_BLOB, 200)
     child.send_signal(signal.SIGTERM)
     result = result_of(child)

@@ -20,6 +20,7 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.images import DOCKER, MEDIA_TYPES, OCI, Blob, Image, Index
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok
 from ansible_collections.longshore.oci.tests.servers.runnable import runnable
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 from ansible_collections.longshore.oci.tests.servers.storage import Storage
@@ -28,12 +29,6 @@ PLAIN = {"src_plain_http": True, "dest_plain_http": True}
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 ATTESTS = "vnd.docker.reference.digest"
 
-Result = Mapping[str, Any]
-
-
-def ok(result: Result) -> Result:
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def refused(result: Result) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,26 +23,12 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.images import Index, Pushable
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok, sentence
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
-
-Result = Mapping[str, Any]
 
 #: What nearly all images are built on, and what each adds to it, in bytes.
 LARGE, SMALL = 300_000, 4_000
 PLATFORMS = ("linux/amd64", "linux/arm64/v8")
-
-
-def ok(result: Result) -> Result:
-    assert not result.get("failed"), result.get("msg")
-    return result
-
-
-def sentence(result: Result) -> str:
-    """The message of a failure that a user can cause: one line, no traceback."""
-    assert result.get("failed"), result
-    message = str(result["msg"])
-    assert "\n" not in message and len(message) < 700 and "exception" not in result
-    return message
 
 
 def app(seed: int) -> Index:

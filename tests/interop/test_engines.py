@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,24 +22,11 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.images import DOCKER, OCI, Image, Index, Pushable
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok, sentence
 from ansible_collections.longshore.oci.tests.servers.runnable import runnable
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 
-Result = Mapping[str, Any]
 ABSENT = "sha256:" + "0" * 64
-
-
-def ok(result: Result) -> Result:
-    assert not result.get("failed"), result.get("msg")
-    return result
-
-
-def sentence(result: Result) -> str:
-    """The message of a failure that a user can cause: one line, no traceback."""
-    assert result.get("failed"), result
-    message = str(result["msg"])
-    assert "\n" not in message and len(message) < 600 and "exception" not in result
-    return message
 
 
 def facts(result: Result) -> Result:
@@ -478,25 +464,11 @@ class Slow:
     """A copy that takes its time, in a process of its own: a layer that does not compress, and a limit."""
 
     def __init__(self, module: ModuleRunner, source: str, dest: str, options: Mapping[str, Any]) -> None:
-        arguments = module.arguments(src=source, dest=dest, src_plain_http=True, bandwidth_limit="400K", timeout=10, **options)
-        self.process = subprocess.Popen(
-            module.command("image_copy"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=module.whole_environment(),
-            cwd=module.home,
-            text=True,
-        )
-        assert self.process.stdin is not None
-        self.process.stdin.write(arguments)
-        self.process.stdin.close()
+        limits = {"src_plain_http": True, "bandwidth_limit": "400K", "timeout": 10}
+        self.process = module.start("image_copy", src=source, dest=dest, **limits, **options)
 
     def end(self, seconds: float = 15) -> str:
-        assert self.process.stdout is not None
-        output = self.process.stdout.read()
-        self.process.wait(seconds)
-        return output
+        return self.process.communicate(timeout=seconds)[0]
 
 
 @pytest.fixture

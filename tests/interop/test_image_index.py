@@ -12,15 +12,11 @@ import pytest
 from ansible_collections.longshore.oci.tests.interop.accounts import CREDENTIALS, PASSWORD, READER, READER_PASSWORD, USER
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 PLAIN = {"src_plain_http": True, "dest_plain_http": True}
 PLATFORMS = ("linux/amd64", "linux/arm64/v8", "linux/arm/v6")
 ATTESTS = "vnd.docker.reference.digest"
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def single(platform, kind=images.OCI, seed=0):

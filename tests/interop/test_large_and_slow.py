@@ -27,6 +27,7 @@ from ansible_collections.longshore.oci.plugins.module_utils.registry.upload_sour
 from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 from ansible_collections.longshore.oci.tests.servers.wire import CLOSE, DOWN, STALL, UP, Fault, Wire
 
 PLAIN = {"src_plain_http": True, "dest_plain_http": True}
@@ -34,11 +35,6 @@ MB = 1_000_000
 SIZE = 8 * MB
 #: What may be on its way, in sockets' buffers, when a line breaks: that much is lost with it.
 BUFFERED = 1 * MB
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def pushed(registry, repository, size=SIZE, seed=1):

@@ -22,15 +22,11 @@ from ansible_collections.longshore.oci.tests.interop.accounts import (
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 
 HTTP = {"plain_http": True}
 LOGIN = {"username": USER, "password": PASSWORD}
-
-
-def ok(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def failure(result: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,16 +22,11 @@ from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.certificates import Authority
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 from ansible_collections.longshore.oci.tests.servers.storage import Moto, Storage, answering, cut_after, usual
 
-Result = Mapping[str, Any]
 MEMORY = 80 * 1000 * 1000
-
-
-def ok(result: Result) -> Result:
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def sentence(result: Result) -> str:

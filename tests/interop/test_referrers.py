@@ -11,14 +11,10 @@ import pytest
 
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 SIGNATURE = "application/vnd.example.signature.v1+json"
 PLAIN = {"src_plain_http": True, "dest_plain_http": True}
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.longshore.oci.tests.interop.accounts import CREDENTIALS, PASSWORD, READER, READER_PASSWORD, USER
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 BASIC = "Basic " + base64.b64encode(CREDENTIALS.encode()).decode()
 WRONG = "wr0ng&marked+password"
@@ -43,11 +44,6 @@ else:
     held.pop(words.strip(), None)
 kept.write_text(json.dumps(held))
 """
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def shown(result):

@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleFailed, ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.process import run
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 ROOT, ROOT_PASSWORD = "root", "stays-all-the-time"
 BIN_DIRECTORIES = os.environ.get("LONGSHORE_ANSIBLE") or str(pathlib.Path(sys.executable).parent)
@@ -40,11 +41,6 @@ def path(guarded: Registry) -> Iterator[pathlib.Path]:
     before = file.read_bytes()
     yield file
     file.write_bytes(before)
-
-
-def ok(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def status(registry: Registry, name: str, password: str) -> int:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,23 +23,9 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.images import DOCKER, OCI, Image, Index, Pushable
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok, sentence
 from ansible_collections.longshore.oci.tests.servers.runnable import runnable
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
-
-Result = Mapping[str, Any]
-
-
-def ok(result: Result) -> Result:
-    assert not result.get("failed"), result.get("msg")
-    return result
-
-
-def sentence(result: Result) -> str:
-    """The message of a failure that a user can cause: one line, no traceback."""
-    assert result.get("failed"), result
-    message = str(result["msg"])
-    assert "\n" not in message and len(message) < 500 and "exception" not in result
-    return message
 
 
 def amd64(content: Pushable) -> Image:

@@ -21,7 +21,6 @@ import http.server
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import threading
 import urllib.parse
@@ -31,7 +30,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
-from ansible_collections.longshore.oci.tests.interop.watching import ProcessList, SystemLog, found_in
+from ansible_collections.longshore.oci.tests.interop.watching import found_in, run_watched
 from ansible_collections.longshore.oci.tests.servers import images, process
 from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
@@ -285,14 +284,14 @@ def stage(
     return Stage(tmp_path, repository, registry_tls, registry_token, token_server, greedy, stranger)
 
 
-class Ran(NamedTuple):
+class Shown(NamedTuple):
     """What a command has shown."""
 
     status: int
     shown: str
 
 
-def run(module: ModuleRunner, stage: Stage, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
+def run(module: ModuleRunner, stage: Stage, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Shown:
     """Run a command of Ansible's and look for secrets everywhere but in what it shows."""
     temporary = stage.directory / "temporary"
     temporary.mkdir(exist_ok=True)
@@ -304,29 +303,18 @@ def run(module: ModuleRunner, stage: Stage, command: Sequence[str], environment:
         "ANSIBLE_DISPLAY_TRACEBACK": "always",
         **(environment or {}),
     }
-    with ProcessList(module.home) as processes, SystemLog() as system_log:
-        done = subprocess.run(
-            command,
-            env=module.whole_environment(),
-            cwd=module.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=300,
-            check=False,
-        )
-    logged = "\n".join(system_log.lines)
-    assert not system_log.listens or "Invoked with" in logged
-    assert found_in(logged, stage.secrets) == []
-    assert any(str(command[0]) in line for line in processes.seen), "no process was seen"
-    assert found_in("\n".join(processes.seen), stage.secrets) == []
+    ran = run_watched(module, command)
+    assert ran.logged is None or "Invoked with" in ran.logged
+    assert found_in(ran.logged or "", stage.secrets) == []
+    assert any(str(command[0]) in line for line in ran.processes), "no process was seen"
+    assert found_in("\n".join(ran.processes), stage.secrets) == []
     for registry in stage.registries:
         for path in (registry.access_log, registry.error_log):
             assert found_in(path.read_text(errors="replace"), stage.secrets) == []
     for path in [log, *module.home.rglob("*"), *temporary.rglob("*")]:
         if path.is_file():
             assert found_in(path.read_bytes().decode(errors="replace"), stage.secrets) == [], path
-    return Ran(done.returncode, done.stdout.decode(errors="replace"))
+    return Shown(ran.done.returncode, ran.done.stdout.decode(errors="replace"))
 
 
 def test_the_search_finds_what_it_looks_for(stage: Stage) -> None:

@@ -14,7 +14,6 @@ import base64
 import json
 import os
 import pathlib
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ from ansible_collections.longshore.oci.tests.faults.server.kinds import Kind
 from ansible_collections.longshore.oci.tests.faults.server.log import fingerprint
 from ansible_collections.longshore.oci.tests.faults.server.registry import OTHER
 from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
-from ansible_collections.longshore.oci.tests.interop.watching import Files, ProcessList, SystemLog, found_in, found_in_files
+from ansible_collections.longshore.oci.tests.interop.watching import Files, found_in, found_in_files, run_watched
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.modules import NAMESPACE, ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
@@ -214,29 +213,20 @@ def test_nothing_shows_in_a_whole_run(
     }
     options = f"--extra-vars @{variables} -vvv --diff"
     command = [sys.executable, "-m", "ansible_runner", "run", str(data), "-p", "play.yml", "--ident", "1", "--cmdline", options]
-    with ProcessList(module.home) as processes, SystemLog() as system_log:
-        with Files([module.home, temporary, play.open], play.secrets) as files:
-            done = subprocess.run(
-                command,
-                env=module.whole_environment(),
-                cwd=module.home,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=600,
-                check=False,
-            )
-    shown = done.stdout.decode(errors="replace")
-    assert done.returncode == 0, shown[-3000:]
+    files = Files([module.home, temporary, play.open], play.secrets)
+    with files.watching():
+        ran = run_watched(module, command, 600)
+    shown = ran.done.stdout.decode(errors="replace")
+    assert ran.done.returncode == 0, shown[-3000:]
     _as_expected(play, results)
     artifacts = data / "artifacts" / "1"
     events = list((artifacts / "job_events").glob("*.json"))
     # Each task has one when it starts and one when it ends.
     assert len(events) > 2 * len(tasks)
-    assert any(str(commands) in line for line in processes.seen) and files.seen
+    assert any(str(commands) in line for line in ran.processes) and files.seen
     assert found_in(shown, play.secrets) == []
-    assert found_in("\n".join(processes.seen), play.secrets) == []
-    assert found_in("\n".join(system_log.lines), play.secrets) == []
+    assert found_in("\n".join(ran.processes), play.secrets) == []
+    assert found_in(ran.logged or "", play.secrets) == []
     assert files.rows == []
     assert found_in_files([artifacts, module.home, temporary, play.open, results, tmp_path / "ansible.log"], play.secrets) == []
     assert found_in_files([registry_tls.access_log, registry_tls.error_log], play.secrets) == []

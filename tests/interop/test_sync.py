@@ -13,14 +13,10 @@ import pytest
 
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 from ansible_collections.longshore.oci.tests.servers.skopeo import layout
 
 PLAIN = {"src_plain_http": True, "dest_plain_http": True}
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 def states(result):

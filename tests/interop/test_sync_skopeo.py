@@ -14,13 +14,9 @@ import yaml
 from ansible_collections.longshore.oci.tests.interop.accounts import PASSWORD, USER
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 TAGS = ["1.0", "1.1", "1.1-alpine", "1.10", "2.0", "v2.1", "10.1.0", "latest", "edge-1.1", "RC1"]
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,10 @@ import zstandard
 
 from ansible_collections.longshore.oci.tests.servers import images, runnable
 from ansible_collections.longshore.oci.tests.servers.registry import describe
+from ansible_collections.longshore.oci.tests.servers.results import ok
 
 PLAIN = {"dest_plain_http": True}
 APPLETS = ("cat", "echo", "env", "ls", "pwd", "sh")
-
-
-def ok(result):
-    assert not result.get("failed"), result.get("msg")
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,14 @@ import contextlib
 import json
 import pathlib
 import socket
+import subprocess
 import threading
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ansible_collections.longshore.oci.tests.interop.accounts import USER
+from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 
 SYSLOG = pathlib.Path("/dev/log")
 #: User names that secrets go with: their Basic credentials are looked for as well.
@@ -23,29 +26,40 @@ USERS = (USER, "proxy-user", "")
 _LARGEST = 4 * 1024 * 1024
 
 
+@contextlib.contextmanager
+def again_and_again(look: Callable[[], None], pause: float) -> Iterator[None]:
+    """A ``with`` block in which a thread looks every ``pause`` seconds."""
+    end = threading.Event()
+
+    def watch() -> None:
+        while not end.wait(pause):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
 class ProcessList:
-    """The command lines of the processes whose home is ``home``, looked at again and again in a ``with`` block."""
+    """The command lines of the processes whose home is ``home``, looked at again and again in a `watching` block."""
 
     def __init__(self, home: pathlib.Path) -> None:
         self._home = f"HOME={home}".encode()
         self.seen: set[str] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> ProcessList:
-        self._thread.start()
-        return self
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """See `again_and_again`."""
+        return again_and_again(self._look, 0.05)
 
-    def __exit__(self, *unused: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.05):
-            for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    if self._home in path.with_name("environ").read_bytes().split(b"\0"):
-                        self.seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    def _look(self) -> None:
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if self._home in path.with_name("environ").read_bytes().split(b"\0"):
+                    self.seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
 
 class SystemLog:
@@ -76,6 +90,33 @@ class SystemLog:
         # Whoever writes there waits as long as nobody reads.
         while line := self._socket.recv(65536):
             self.lines.append(line.decode(errors="replace"))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that was watched. ``processes`` are command lines, ``logged`` is what the system's log got of it, None if
+    something else listens there."""
+
+    done: subprocess.CompletedProcess[bytes]
+    processes: set[str]
+    logged: str | None
+
+
+def run_watched(module: ModuleRunner, command: Sequence[str], seconds: float = 300) -> Ran:
+    """Run a command where `ModuleRunner` would. Its standard error is in its standard output."""
+    processes = ProcessList(module.home)
+    with processes.watching(), SystemLog() as log:
+        done = subprocess.run(
+            command,
+            env=module.whole_environment(),
+            cwd=module.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+    return Ran(done, processes.seen, "\n".join(log.lines) if log.listens else None)
 
 
 def spellings(secret: str) -> set[str]:
@@ -110,7 +151,7 @@ def found_in_files(paths: Iterable[pathlib.Path], secrets: Sequence[str]) -> lis
 
 
 class Files:
-    """Directories in which no secret may lie at any time, looked at again and again in a ``with`` block."""
+    """Directories in which no secret may lie at any time, looked at again and again in a `watching` block."""
 
     def __init__(self, directories: Iterable[pathlib.Path], secrets: Sequence[str]) -> None:
         self._directories = list(directories)
@@ -119,20 +160,13 @@ class Files:
         self.rows: list[str] = []
         #: Names of all the files that there were.
         self.seen: set[str] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Files:
-        self._thread.start()
-        return self
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """See `again_and_again`."""
+        return again_and_again(self._look, 0.15)
 
-    def __exit__(self, *unused: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.15):
-            for directory in self._directories:
-                with contextlib.suppress(OSError):
-                    self.seen.update(path.name for path in directory.rglob("*"))
-            self.rows += found_in_files(self._directories, self._secrets)
+    def _look(self) -> None:
+        for directory in self._directories:
+            with contextlib.suppress(OSError):
+                self.seen.update(path.name for path in directory.rglob("*"))
+        self.rows += found_in_files(self._directories, self._secrets)

@@ -8,27 +8,15 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from ansible_collections.longshore.oci.tests.roles.collector import delete, pullable, stored, writable
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
 from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult, PlaybookRunner
-from ansible_collections.longshore.oci.tests.servers.process import working_directory
 
 KEPT = images.sample(seed=1)
 GONE = images.sample(["linux/amd64"], seed=2)
-
-
-@pytest.fixture
-def place() -> Iterator[pathlib.Path]:
-    """A directory that the registry's user can reach."""
-    with working_directory(None, "gc") as path:
-        path.chmod(0o755)
-        yield path
 
 
 class Host:

@@ -18,15 +18,7 @@ import pytest
 from ansible_collections.longshore.oci.tests.roles.collector import ACCEPT, Collector, delete, pullable, stored, writable
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
-from ansible_collections.longshore.oci.tests.servers.process import run, working_directory
-
-
-@pytest.fixture
-def place() -> Iterator[pathlib.Path]:
-    """A directory that the registry's user can reach."""
-    with working_directory(None, "gc") as path:
-        path.chmod(0o755)
-        yield path
+from ansible_collections.longshore.oci.tests.servers.process import run
 
 
 @pytest.fixture

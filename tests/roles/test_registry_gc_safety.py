@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,20 +30,11 @@ from ansible_collections.longshore.oci.tests.servers.process import (
     free_port,
     run,
     wait_until,
-    working_directory,
 )
 from ansible_collections.longshore.oci.tests.servers.storage import Moto
 
 KEPT = images.sample(seed=1)
 GONE = images.sample(["linux/amd64"], seed=2)
-
-
-@pytest.fixture
-def place() -> Iterator[pathlib.Path]:
-    """A directory that the registry's user can reach."""
-    with working_directory(None, "gc") as path:
-        path.chmod(0o755)
-        yield path
 
 
 def fill(registry: ManagedRegistry, authorization: str | None = None) -> None:

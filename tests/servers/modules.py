@@ -58,6 +58,24 @@ class ModuleRunner:
             result["warnings"] = [one["event"]["msg"] if isinstance(one, dict) else one for one in found]
         return result
 
+    def start(self, name: str, /, **options: Any) -> subprocess.Popen[str]:
+        """Begin to run ``longshore.oci.NAME`` by itself; what it prints, errors included, is on ``stdout``."""
+        process = subprocess.Popen(
+            self.command(name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self.whole_environment(),
+            cwd=self.home,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(self.arguments(**options))
+        process.stdin.close()
+        # So that `communicate` does not want to write.
+        process.stdin = None
+        return process
+
     def command(self, name: str) -> list[str]:
         """The command that runs ``longshore.oci.NAME`` with the `arguments` on its standard input."""
         return [sys.executable, "-m", f"ansible_collections.{NAMESPACE}.plugins.modules.{name}"]
