@@ -11,14 +11,11 @@ shopt -s inherit_errexit
 # shellcheck disable=SC2034  # read by the scripts that source this
 PARTS=(
     floors lint types changelog
-    registry roles faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
+    registry machines roles faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
     sanity-2.20 sanity-2.18
     load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
-# Those that run only when they are named: whole systems take longer than everything else together.
-# shellcheck disable=SC2034  # read by the scripts that source this
-NAMED_PARTS=(machines)
 
 # shellcheck disable=SC2034  # read by the scripts that source this
 declare -A ABOUT=(
