@@ -121,8 +121,9 @@ run_pytest() {
     local venv=$1 tree=$2 directory=$3 report=$2/.pytest-output
     shift 3
     cd "$tree"
-    # Thousands of processes import the same files: they are compiled once, outside the tree.
-    env --unset PYTHONDONTWRITEBYTECODE PYTHONPATH="$tree/../../.." PATH="$venv/bin:$PATH" \
+    # Thousands of processes import the same files: they are compiled once, outside the tree. And what runs in the background
+    # ignores ^C, which tests press.
+    env --default-signal=INT,QUIT --unset PYTHONDONTWRITEBYTECODE PYTHONPATH="$tree/../../.." PATH="$venv/bin:$PATH" \
         PYTHONPYCACHEPREFIX="$WORK/cache/bytecode" "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@" "$directory" 2>&1 | tee "$report"
     if tail -n 1 "$report" | grep -Eq '[0-9]+ (skipped|xfailed|deselected)'; then
         die "tests were skipped: see above. What they need has to be installed, not passed over."
