@@ -30,7 +30,6 @@ ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 ATTESTS = "vnd.docker.reference.digest"
 
 
-
 def refused(result: Result) -> str:
     assert result.get("failed"), result
     message = str(result["msg"])
