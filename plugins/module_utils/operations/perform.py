@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .delta import Missing
     from .recompress import Recompressor
 
-#: Images whose manifests are held at once: memory does not grow with their number.
+#: Images that are planned together. Three such windows are held at once, so that memory does not grow with their number.
 WINDOW = 256
 FIRST_WINDOW = 16
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from . import environment_file
 from .errors import BackupFailed
 from .record import Record
@@ -21,8 +19,7 @@ def forget_blobs(record: Record) -> int:
     if record.cache.get("kind") != "redis":
         return 0
     try:
-        secrets = environment_file.read(pathlib.Path(record.environment_file)) if record.environment_file else {}
-        with Redis(record.cache, secrets) as redis:
+        with Redis(record.cache, environment_file.read(record.environment_file)) as redis:
             return redis.flush()
     except (RedisError, OSError, ValueError) as exc:
         raise BackupFailed(f"the cache in redis at {record.cache['address']} cannot be emptied: {exc}") from None

@@ -17,7 +17,7 @@ from .redis import Redis, RedisError
 @contextlib.contextmanager
 def _connected(instance: Instance) -> Iterator[Redis]:
     try:
-        with Redis(instance.cache, environment_file.read(instance.environment_file) if instance.environment_file else {}) as redis:
+        with Redis(instance.cache, environment_file.read(instance.environment_file)) as redis:
             yield redis
     except RedisError as error:
         raise CollectError(str(error)) from error

@@ -32,8 +32,7 @@ def environment(instance: Instance, further: Mapping[str, str] | None = None) ->
         # It is that of the container engine's client; the container gets its own by the command.
         return {**os.environ, **(further or {})}
     found = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/", "OTEL_TRACES_EXPORTER": "none"}
-    if instance.environment_file is not None:
-        found.update(environment_file.read(instance.environment_file))
+    found.update(environment_file.read(instance.environment_file))
     return {**found, **(further or {})}
 
 

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import pathlib
 
 
-def read(path: pathlib.Path) -> dict[str, str]:
-    """The variables of an environment file: ``NAME=value`` lines, values perhaps in quotes, comments."""
+def read(path: str | os.PathLike[str] | None) -> dict[str, str]:
+    """The variables of an environment file: ``NAME=value`` lines, values perhaps in quotes, comments. None has none."""
     found: dict[str, str] = {}
+    if path is None:
+        return found
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return found
     for line in lines:
