@@ -14,21 +14,23 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.servers import images, process
+from ansible_collections.longshore.oci.tests.servers import images, process, results
 from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Podman
 from ansible_collections.longshore.oci.tests.servers.images import Index, Pushable
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
-from ansible_collections.longshore.oci.tests.servers.results import Result, ok, sentence
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 
 #: What nearly all images are built on, and what each adds to it, in bytes.
 LARGE, SMALL = 300_000, 4_000
 PLATFORMS = ("linux/amd64", "linux/arm64/v8")
+sentence = partial(results.sentence, longest=700)
 
 
 def app(seed: int) -> Index:

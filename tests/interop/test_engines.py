@@ -13,20 +13,22 @@ import signal
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.servers import images, process
+from ansible_collections.longshore.oci.tests.servers import images, process, results
 from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Podman
 from ansible_collections.longshore.oci.tests.servers.images import DOCKER, OCI, Image, Index, Pushable
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
-from ansible_collections.longshore.oci.tests.servers.results import Result, ok, sentence
+from ansible_collections.longshore.oci.tests.servers.results import Result, ok
 from ansible_collections.longshore.oci.tests.servers.runnable import runnable
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 
 ABSENT = "sha256:" + "0" * 64
+sentence = partial(results.sentence, longest=600)
 
 
 def facts(result: Result) -> Result:

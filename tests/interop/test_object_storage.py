@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.oci.tests.servers import images
+from ansible_collections.longshore.oci.tests.servers import images, results
 from ansible_collections.longshore.oci.tests.servers.certificates import Authority
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
@@ -31,9 +31,8 @@ MEMORY = 80 * 1000 * 1000
 
 def sentence(result: Result) -> str:
     """The message of a failure that a user can cause: one line, no traceback, no signature."""
-    assert result.get("failed"), result
-    message = str(result["msg"])
-    assert "\n" not in message and len(message) < 600 and "exception" not in result and "Signature=" not in message
+    message = results.sentence(result, 600)
+    assert "Signature=" not in message
     return message
 
 

@@ -22,7 +22,8 @@ import pytest
 from ansible_collections.longshore.oci.plugins.module_utils.operations import registry_environment
 from ansible_collections.longshore.oci.tests.roles.backup_service import Instance, Program
 from ansible_collections.longshore.oci.tests.servers import images
-from ansible_collections.longshore.oci.tests.servers.process import Child, free_port, run, wait_until
+from ansible_collections.longshore.oci.tests.servers.process import run, wait_until
+from ansible_collections.longshore.oci.tests.servers.redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -682,15 +683,12 @@ def test_an_empty_registry(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_redis_remembers_is_forgotten(instance: Instance, program: Program, tmp_path: pathlib.Path) -> None:
-    port, password = free_port(), "# öf: 'redis'"
+    password = "# öf: 'redis'"
     # YAML would take it for a comment: it stands in the environment as the role registry writes it.
     (instance.home / "secrets.env").write_text(f"REGISTRY_REDIS_PASSWORD={registry_environment.text(password)}\n")
-    instance.write(cache={"kind": "redis", "address": f"127.0.0.1:{port}", "db": 2})
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password]
-    client = ["redis-cli", "-p", str(port), "-a", password, "--no-auth-warning", "-n", "2"]
-    child = Child([*command, "--dir", str(tmp_path)], tmp_path, "redis")
-    try:
-        child.wait_ready(lambda: subprocess.run([*client, "ping"], capture_output=True, check=False).stdout == b"PONG\n")
+    with RedisServer(tmp_path, password) as redis:
+        instance.write(cache={"kind": "redis", "address": redis.address, "db": 2})
+        client = [*redis.client, "-n", "2"]
         for number in range(1500):
             key = f"repository::a::blobs::{number}" if number % 2 else f"blobs::sha256:{number}"
             (tmp_path / "keys").open("a").write(f"SET {key} 1\n")
@@ -699,6 +697,4 @@ def test_what_redis_remembers_is_forgotten(instance: Instance, program: Program,
         program.good("create")
         program.good("restore")
         assert run([*client, "keys", "*"]).decode().split() == ["somebody-else"]
-    finally:
-        child.stop()
     assert "cannot be emptied" in program.bad("restore")

@@ -7,19 +7,18 @@ cache of that registry."""
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import pathlib
-import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.longshore.oci.tests.interop.watching import found_in
 from ansible_collections.longshore.oci.tests.roles.collector import pullable
+from ansible_collections.longshore.oci.tests.roles.here import Here
 from ansible_collections.longshore.oci.tests.servers import images
-from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult, PlaybookRunner
-from ansible_collections.longshore.oci.tests.servers.process import Child, free_port, wait_until
+from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult
+from ansible_collections.longshore.oci.tests.servers.process import Child, free_port, run, wait_until
+from ansible_collections.longshore.oci.tests.servers.redis_server import RedisServer
 from ansible_collections.longshore.oci.tests.servers.registry import Registry
 from ansible_collections.longshore.oci.tests.servers.storage import Moto
 
@@ -28,17 +27,11 @@ USER, PASSWORD, REDIS_PASSWORD = "ci", "pass: word", "# of 'redis'"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
-class Here:
-    """This host, and an inventory with every path of the role below a directory."""
+class Host(Here):
+    """This host, where the role makes everything but the service."""
 
     def __init__(self, place: pathlib.Path) -> None:
-        self.place = place
-        self.run = PlaybookRunner(place / "ansible")
-        self.inventory = place / "inventory.json"
         variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "longshore_become": False,
             "registry_deployment": "files",
             "registry_requirements": False,
             "registry_binary_path": "/usr/bin/docker-registry",
@@ -50,7 +43,7 @@ class Here:
             "registry_lock_directory": str(place),
             "registry_program_directory": str(place / "bin"),
         }
-        self.inventory.write_text(json.dumps({"all": {"children": {"registry": {"hosts": {"here": variables}}}}}))
+        super().__init__(place, sys.executable, variables)
 
     def play(self, *instances: dict[str, Any], check: bool = False) -> PlaybookResult:
         """The role for each of ``instances``, which are its variables, in one play."""
@@ -79,26 +72,14 @@ class Made(Registry):
         self._stop()
 
 
-@contextlib.contextmanager
-def redis(place: pathlib.Path, port: int) -> Iterator[list[str]]:
-    """A redis that wants a password. Gives the command of its client."""
-    command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", REDIS_PASSWORD, "--dir", str(place)]
-    child = Child(command, place, "redis")
-    try:
-        child.wait_ready(lambda: "Ready to accept connections" in child.output.read_text())
-        yield ["redis-cli", "-p", str(port), "-a", REDIS_PASSWORD, "--no-auth-warning"]
-    finally:
-        child.stop()
-
-
 def test_in_s3_with_redis_and_a_cache_of_it(place: pathlib.Path) -> None:
-    here, ports = Here(place), [free_port() for unused in range(4)]
-    with Moto() as moto, redis(place, ports[0]) as client:
+    here, ports = Host(place), [free_port() for unused in range(3)]
+    with Moto() as moto, RedisServer(place, REDIS_PASSWORD) as redis:
         s3, key = moto.client(), moto.environment["AWS_SECRET_ACCESS_KEY"]
         s3.create_bucket(Bucket="images")
         main: dict[str, Any] = {
             "registry_name": "main",
-            "registry_port": ports[1],
+            "registry_port": ports[0],
             "registry_users": [{"name": USER, "password": PASSWORD}],
             "registry_storage": {
                 "driver": "s3", "bucket": "images", "region": "us-east-1", "regionendpoint": moto.url, "rootdirectory": "/kept",
@@ -107,11 +88,11 @@ def test_in_s3_with_redis_and_a_cache_of_it(place: pathlib.Path) -> None:
             # Clients here do not follow.
             "registry_redirect": False,
             "registry_cache": "redis",
-            "registry_redis": {"address": f"127.0.0.1:{ports[0]}", "password": REDIS_PASSWORD, "db": 3},
+            "registry_redis": {"address": redis.address, "password": REDIS_PASSWORD, "db": 3},
         }  # fmt: skip
         twin = {
             **{key: main[key] for key in ("registry_storage", "registry_redirect", "registry_cache", "registry_redis")},
-            **{"registry_name": "twin", "registry_port": ports[2], "registry_readonly": True, "registry_anonymous": True},
+            **{"registry_name": "twin", "registry_port": ports[1], "registry_readonly": True, "registry_anonymous": True},
         }
         checked = here.play(main, twin, check=True)
         assert checked.changed and not (place / "etc").exists()
@@ -122,11 +103,11 @@ def test_in_s3_with_redis_and_a_cache_of_it(place: pathlib.Path) -> None:
             stored = [one["Key"] for one in s3.list_objects_v2(Bucket="images")["Contents"]]
             assert any(one.startswith("kept/docker/registry/v2/repositories/team/app/_manifests/tags/1/") for one in stored)
             assert all(any(blob.digest.partition(":")[2] in one for one in stored) for blob in IMAGE.blobs())
-            assert b"blobs::sha256:" in subprocess.run([*client, "-n", "3", "keys", "*"], capture_output=True, check=True).stdout
+            assert b"blobs::sha256:" in run([*redis.client, "-n", "3", "keys", "*"])
             assert registry.request("GET", "/v2/")[0] == 401
             # Series 2.8 logs in to another registry by a token alone.
             cache: dict[str, Any] = {
-                **{"registry_name": "cache", "registry_port": ports[3], "registry_anonymous": True},
+                **{"registry_name": "cache", "registry_port": ports[2], "registry_anonymous": True},
                 "registry_proxy": {"url": open_to_all.url},
             }
             second = here.play(cache)

@@ -11,25 +11,20 @@ import re
 from typing import Any
 
 from ansible_collections.longshore.oci.tests.roles.collector import delete, pullable, stored, writable
+from ansible_collections.longshore.oci.tests.roles.here import Here
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import ManagedRegistry
-from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult, PlaybookRunner
+from ansible_collections.longshore.oci.tests.servers.playbooks import PlaybookResult
 
 KEPT = images.sample(seed=1)
 GONE = images.sample(["linux/amd64"], seed=2)
 
 
-class Host:
+class Host(Here):
     """This host, with every path of the role below a directory."""
 
     def __init__(self, place: pathlib.Path) -> None:
-        self.place = place
-        self.run = PlaybookRunner(place / "ansible")
-        self.inventory = place / "inventory.json"
         variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "longshore_become": False,
             "registry_gc_systemd": False,
             "registry_gc_uploads_age": 0,
             "registry_gc_registry_directory": str(place / "registries"),
@@ -37,7 +32,7 @@ class Host:
             "registry_gc_state_directory": str(place / "state"),
             "registry_gc_program_directory": str(place / "programs"),
         }
-        self.inventory.write_text(json.dumps({"all": {"children": {"registry": {"hosts": {"here": variables}}}}}))
+        super().__init__(place, "/usr/bin/python3", variables)
 
     def play(self, check: bool = False, **variables: Any) -> PlaybookResult:
         """The playbook of the role."""

@@ -25,12 +25,11 @@ from ansible_collections.longshore.oci.tests.roles.collector import Collector, d
 from ansible_collections.longshore.oci.tests.servers import images
 from ansible_collections.longshore.oci.tests.servers.managed import GID, UID, ManagedRegistry
 from ansible_collections.longshore.oci.tests.servers.process import (
-    Child,
     ServerFailed,
-    free_port,
     run,
     wait_until,
 )
+from ansible_collections.longshore.oci.tests.servers.redis_server import RedisServer
 from ansible_collections.longshore.oci.tests.servers.storage import Moto
 
 KEPT = images.sample(seed=1)
@@ -339,20 +338,16 @@ def test_a_peer_with_users_of_its_own(place: pathlib.Path) -> None:
 
 
 def test_row_13_a_cache_in_redis_is_dropped(place: pathlib.Path) -> None:
-    port = free_port()
     # YAML would take it for a comment: it stands in the environment as the role registry writes it.
     password = "# ünsafe: 'x'"
     with contextlib.ExitStack() as stack:
-        command = ["redis-server", "--port", str(port), "--save", "", "--requirepass", password, "--dir", str(place)]
-        redis = Child(command, place, "redis")
-        stack.callback(redis.stop)
-        redis.wait_ready(lambda: "Ready to accept connections" in redis.output.read_text())
-        cli = ["redis-cli", "-p", str(port), "-a", password, "--no-auth-warning"]
+        redis = stack.enter_context(RedisServer(place, password))
+        cli = redis.client
         config = {
             "storage": {"cache": {"blobdescriptor": "redis"}},
-            "redis": {"addr": f"127.0.0.1:{port}", "password": password, "db": 2},
+            "redis": {"addr": redis.address, "password": password, "db": 2},
         }
-        cache = {"kind": "redis", "address": f"127.0.0.1:{port}", "db": 2}
+        cache = {"kind": "redis", "address": redis.address, "db": 2}
         registry = stack.enter_context(ManagedRegistry(place, config=config, record={"cache": cache}))
         refused = Collector(registry)
         fill(registry)

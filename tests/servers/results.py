@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 Result = Mapping[str, Any]
-_LONGEST = 700
 
 
 def ok(result: Result) -> Result:
@@ -18,9 +17,9 @@ def ok(result: Result) -> Result:
     return result
 
 
-def sentence(result: Result) -> str:
-    """The message of a failure that a user can cause: one line, no traceback."""
+def sentence(result: Result, longest: int = 500) -> str:
+    """The message of a failure that a user can cause: one line, shorter than ``longest``, no traceback."""
     assert result.get("failed"), result
     message = str(result["msg"])
-    assert "\n" not in message and len(message) < _LONGEST and "exception" not in result
+    assert "\n" not in message and len(message) < longest and "exception" not in result
     return message
