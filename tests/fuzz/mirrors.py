@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the longshore.oci authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of skopeo sync: registries, Go's patterns and ranges of versions, as far as which tags they choose."""
+"""Files of skopeo sync: YAML, registries, Go's patterns and ranges of versions, as far as which tags they choose."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 
 from ansible_collections.longshore.oci.plugins.module_utils.operations import go_regexp, sync_skopeo
 from ansible_collections.longshore.oci.plugins.module_utils.operations.masterminds import Constraints
+from ansible_collections.longshore.oci.plugins.module_utils.support import skopeo_text
 from ansible_collections.longshore.oci.tests.fuzz.oracle import check_message, expect, tried
 
 # Short: a pattern may take as long as its author likes, and that is nobody else.
@@ -17,12 +18,13 @@ _TELLING = 8
 
 
 def check(data: bytes) -> None:
-    """``data`` is the file, in JSON, which is YAML; or, where it is not, a pattern and a range."""
+    """``data`` is the file, in JSON, which is YAML; or, where it is not, YAML, a pattern and a range."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         _choices(text)
+        tried(skopeo_text.document_of, text)
         return
     said: list[str] = []
     found = tried(sync_skopeo.sections, document, said.append)

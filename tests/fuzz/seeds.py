@@ -132,6 +132,8 @@ def mirrors() -> Iterator[bytes]:
         "~> 1.x",
         "*",
         "=<1",
+        'registry.example: &a {images: {"x": [1.0, !!int 2, "\\U0001F600"]}}\nother: {<<: *a, tls-verify: !!bool no}',
+        "a: !!timestamp 2001-01-02\nb: !!float .inf\nc: !!binary |\n  YQ==\n? [d]\n: !!set {e, f}",
     ):
         yield text.encode()
 

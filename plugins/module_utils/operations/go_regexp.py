@@ -7,6 +7,7 @@ that none means something else here than it does there."""
 from __future__ import annotations
 
 import re
+import sys
 
 from ..model.errors import InvalidInput
 from ..model.text import sanitise
@@ -174,7 +175,10 @@ class _Translation:
             literal = text[position + 2 : end] if end >= 0 else text[position + 2 :]
             self._put(re.escape(literal), len(literal) + (4 if end >= 0 else 2))
         elif code is not None:
-            self._put(re.escape(chr(int(code.group(1), 16))), len(code.group()))
+            number = int(code.group(1), 16)
+            if number > sys.maxunicode:
+                raise _Foreign(f"there is no character {code.group()}")
+            self._put(re.escape(chr(number)), len(code.group()))
         elif letter == "x" and re.match(r"[0-9A-Fa-f]{2}", text[position + 2 :]):
             self._put(text[position : position + 4], 4)
         elif octal is not None and (letter == "0" or len(octal.group()) > 2):

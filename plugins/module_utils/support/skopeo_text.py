@@ -30,7 +30,8 @@ def document_of(text: str) -> Any:
     loader = type("Texts", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
     try:
         return yaml.load(text, loader)
-    except yaml.YAMLError as exc:
+    # What makes values of explicit tags and of escapes raises what Python raises.
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as exc:
         mark = getattr(exc, "problem_mark", None)
         # Not the words of the error: they may quote a password.
         where = f" at line {mark.line + 1}" if mark is not None else ""

@@ -50,7 +50,7 @@ def test_finds_what_go_finds(pattern, finds, misses):
     [
         "[[:^digit:]a]",
         "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", r"(a)\1", "a++", "a**", "(?>a)", "(?#c)a", r"\pL", r"\Z", r"\C", "(", ")", "[a",
-        "*a", "a\\", "(?x)a", "a{2}{3}", "[[:foo:]]", "(?P<n>a)(?P<n>b)", "[b-a]", r"\y", "(?P=n)",
+        "*a", "a\\", "(?x)a", "a{2}{3}", "[[:foo:]]", "(?P<n>a)(?P<n>b)", "[b-a]", r"\y", "(?P=n)", r"\x{110000}", r"[\x{11FFFF}]",
     ],
 )
 def test_refuses_what_go_refuses_or_python_cannot_say(pattern):

@@ -80,6 +80,14 @@ def test_scalars_of_skopeos_file_are_texts():
     assert is_inline(YAML) and is_inline("{}") and not is_inline("/etc/longshore/sync.yml")
 
 
+@pytest.mark.parametrize(
+    "text", ['a: "\\U00110000"', "a: !!int 0x", 'a: !!int ""', "a: !!bool x", "a: !!timestamp x", "a: !!timestamp 2001-13-01", "["]
+)
+def test_what_yaml_itself_does_not_catch_is_no_yaml_either(text):
+    with pytest.raises(InvalidInput, match="skopeo_yaml is no YAML"):
+        document_of(text)
+
+
 @pytest.mark.parametrize("given", [YAML, json.loads(json.dumps(document_of(YAML))), YAML + "]"])
 def test_passwords_in_skopeos_file_are_masked_before_anything_is_logged(monkeypatch, capsys, given):
     logged = []
