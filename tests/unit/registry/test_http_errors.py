@@ -80,14 +80,14 @@ def test_backoff_grows_and_is_capped() -> None:
 
 def test_gate_holds_everybody_and_opens() -> None:
     gate = Gate(threading.Event())
-    gate.close_for(0.2)
+    began = time.monotonic()
+    gate.close_for(1)
     gate.close_for(0.01)
+    gate.pass_through()
+    assert 1 <= time.monotonic() - began < 20
     began = time.monotonic()
     gate.pass_through()
-    assert 0.2 <= time.monotonic() - began < 1
-    began = time.monotonic()
-    gate.pass_through()
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 0.9
 
 
 def test_gate_is_left_when_stopped() -> None:

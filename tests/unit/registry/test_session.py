@@ -323,7 +323,7 @@ def test_stall_before_and_in_the_answer() -> None:
 
 @pytest.mark.parametrize("first", [b"", head(200, {"Content-Length": "1000"})])
 def test_drip_is_noticed_in_headers_and_in_the_body(first: bytes) -> None:
-    dripped = b"x" * 200 if first else b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200
+    dripped = b"x" * 1000 if first else b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000
     with Fake(drip(dripped, 0.02, first)) as fake:
         one = session(fake, retries=0)
         route = one._route(one.origin)
@@ -331,7 +331,7 @@ def test_drip_is_noticed_in_headers_and_in_the_body(first: bytes) -> None:
         began = time.monotonic()
         with pytest.raises(NetworkError, match="too slow"):
             one.request("GET", "/v2/")
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 15
 
 
 def test_read_gives_control_back_while_it_drips() -> None:

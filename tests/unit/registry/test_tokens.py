@@ -628,12 +628,12 @@ def test_a_network_error_reaches_all_who_wait_and_nobody_hangs() -> None:
 
 
 def test_different_repositories_do_not_wait_for_each_other() -> None:
-    server = TokenServer(delay=0.2)
+    server = TokenServer(delay=1)
     authenticator = logged_in(server)
     names = iter(range(8))
     started = time.monotonic()
     together(8, lambda: authenticator.authorization([f"repository:r{next(names)}:pull"]))
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 7
     assert len(server.asked) == 8
 
 

@@ -69,11 +69,11 @@ def test_the_state_is_whole_and_for_its_own_user_alone(tmp_path, output):
 
 def test_a_lease_that_is_touched_goes_on_and_one_that_is_not_runs_out(tmp_path, output):
     stops = Stops()
-    with watched(tmp_path, output, stops, lease=2.0):
+    with watched(tmp_path, output, stops, lease=3.0):
         lease = tmp_path / "place" / lifeline.LEASE_FILE
         wait_until(lease.parent.exists, "the directory")
         paused = threading.Event()
-        for number in range(30):
+        for number in range(40):
             lease.touch()
             # Whatever the clock says: an hour back is a touch as well.
             os.utime(lease, (1000.0 - number, 1000.0 - number))
