@@ -13,7 +13,7 @@ PARTS=(
     floors lint types changelog
     registry machines roles faults registry-old sanity-2.21 sanity-2.16 units-2.21 integration-low integration-new
     sanity-2.20 sanity-2.18
-    load unit unit-old unit-new units-2.16 units-2.18 units-2.20 fuzz
+    load unit unit-old units-2.16 units-2.18 units-2.20 fuzz
     docs ansible-lint importer demo bench-smoke
 )
 
@@ -36,7 +36,6 @@ declare -A ABOUT=(
     [integration-new]="ansible-test integration, the newest core"
     [unit]="tests/unit, Python 3.11, newest libraries"
     [unit-old]="tests/unit, Python 3.9, requests 2.25.1 and urllib3 1.26.5"
-    [unit-new]="tests/unit, Python 3.13, newest libraries"
     [load]="tests/load: much at once, memory and threads; LONGSHORE_LOAD_GIB=20 for the large layer in full"
     [fuzz]="tests/fuzz: parsers and archive readers, a fixed number of inputs; LONGSHORE_FUZZ_SECONDS for others, so long each"
     [units-2.16]="ansible-test units, core 2.16, Python 3.10"
@@ -70,7 +69,6 @@ part() {
     machines) part_roles "$name" ;;
     unit) part_unit "$name" 3.11 unit.txt ;;
     unit-old) part_unit "$name" 3.9 unit-old.txt ;;
-    unit-new) part_unit "$name" 3.13 unit.txt ;;
     *) "part_${name//-/_}" "$name" ;;
     esac
 }
@@ -210,8 +208,7 @@ part_faults() {
     run_pytest "$venv" "$tree" tests/faults
 }
 
-# One Python a core: Ansible's controller code is what differs between cores, and
-# unit-old, unit and unit-new already take the same tests through the oldest, the middle and the newest Python.
+# One Python a core: Ansible's controller code is what differs between cores. unit-old has the oldest Python.
 part_units() {
     local tree version pythons
     case $2 in
