@@ -60,7 +60,7 @@ def test_a_broken_download_goes_on_where_it_stopped(module, registry, second_reg
     dest = f"{second_registry.host}/{repository}:1"
     mark = registry.mark()
     with Wire(registry.port, faults) as wire:
-        result = ok(module("image_copy", src=f"{wire.host}/{repository}:1", dest=dest, timeout=2, **PLAIN))
+        result = ok(module("image_copy", src=f"{wire.host}/{repository}:1", dest=dest, timeout=5, **PLAIN))
         assert wire.met == faults
         assert wire.bytes(DOWN) < SIZE + len(faults) * BUFFERED
     assert result["changed"] and skopeo.digest(f"docker://{dest}") == digest
