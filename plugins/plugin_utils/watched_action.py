@@ -14,6 +14,7 @@ import copy
 import json
 import os
 import secrets
+import signal
 import threading
 import time
 from typing import Any
@@ -32,6 +33,9 @@ FIRST = 2.0
 BEGINNING = 20.0
 #: Seconds between looks, by how long the task has run: a line is a row of a database where AWX shows it.
 PAUSES = ((60.0, 5.0), (600.0, 10.0), (float("inf"), 20.0))
+#: What ends a task: ^C, the end of the play, the keyword timeout. The system may give a signal to any thread that lets it in,
+#: and the one that waits for the module, which alone can act upon it, would go on waiting.
+FOR_THE_TASK = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 #: Their one session to the target is not for two threads.
 NOT_FOR_THREADS = ("libssh", "ansible.netcommon.libssh")
 
@@ -94,7 +98,12 @@ class Watch:
         self._thread = threading.Thread(target=target, args=(argument,), name="longshore-watch", daemon=True)
 
     def __enter__(self) -> None:
-        self._thread.start()
+        # The thread begins with what is blocked here.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_TASK)
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def __exit__(self, *unused: object) -> None:
         # Not waited for: a look that hangs must not hold up the result. But after this no line comes.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import threading
 from types import SimpleNamespace
 
@@ -33,6 +34,11 @@ class Shell:
         return f"'{text}'"
 
 
+def blocked_signals():
+    """The signals that the thread does not let in."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 class Action(WatchedAction):
     """One whose module runs until it is told to end, and whose target answers as it is told."""
 
@@ -42,11 +48,13 @@ class Action(WatchedAction):
         self._task = task
         self._connection = SimpleNamespace(transport=transport, become=None, _shell=Shell())
         self.asked = []
+        self.blocked = []
         self.given = None
         self.end = threading.Event()
 
     def _low_level_execute_command(self, command):
         self.asked.append((command, self._connection))
+        self.blocked.append(blocked_signals())
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -125,6 +133,16 @@ def test_lines_are_shown_and_the_lease_is_kept(screen):
     count = len(screen.lines)
     threading.Event().wait(0.1)
     assert len(screen.lines) == count
+
+
+def test_signals_reach_the_thread_that_waits_for_the_module(screen):
+    """Given to the other, ^C would be forgotten until the module ends by itself."""
+    before = blocked_signals()
+    action = Action(task())
+    action.answer = answer()
+    run(action, lambda: action.blocked)
+    assert all({signal.SIGINT, signal.SIGTERM, signal.SIGALRM} <= blocked for blocked in action.blocked)
+    assert blocked_signals() == before and signal.SIGINT not in before
 
 
 @pytest.mark.parametrize("quiet", [{"no_log": True}, {"progress": False}, {"progress": "no"}])
