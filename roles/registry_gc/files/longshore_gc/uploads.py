@@ -31,7 +31,10 @@ def abandoned(files: Files, age_hours: float | None) -> list[Upload]:
         if "_uploads" not in parts:
             continue
         for entry in sorted((path / "_uploads").iterdir()):
-            touched, size = _measure(entry)
+            try:
+                touched, size = _measure(entry)
+            except FileNotFoundError:
+                continue  # somebody goes on with it: it ended, or grew, while it was looked at
             if touched <= latest:
                 found.append(Upload(entry, size))
     return found
@@ -52,9 +55,6 @@ def _measure(path: pathlib.Path) -> tuple[float, int]:
     for directory, dummy, names in os.walk(path):
         touched = max(touched, os.stat(directory).st_mtime)
         for name in names:
-            try:
-                found = os.stat(os.path.join(directory, name))
-            except FileNotFoundError:
-                continue  # ended meanwhile
+            found = os.stat(os.path.join(directory, name))
             touched, size = max(touched, found.st_mtime), size + found.st_size
     return touched, size
