@@ -100,6 +100,8 @@ class Route:
         self._pace = pace
         # list.append and list.pop are atomic: no lock is needed, and the connection used last is the likeliest alive.
         self._idle: list[Connection] = []
+        # The peer has closed a connection under a request that cannot be sent twice: such requests get one of their own.
+        self._abrupt = False
         #: Below this rate over this many seconds a transfer counts as stalled.
         self.minimum_rate = MINIMUM_RATE
         self.rate_window = RATE_WINDOW
@@ -123,7 +125,8 @@ class Route:
         """Send one request, exactly ``target`` (R1.30), and give its answer with the body unread.
 
         A connection that the server closed while it was idle is replaced once, without the caller's notice, if the
-        request is ``repeatable``. ``sending`` is called before the first byte goes out. Raises NetworkError; SourceFailed
+        request is ``repeatable``; once another one has met that, its like no longer go out on connections that were idle.
+        ``sending`` is called before the first byte goes out. Raises NetworkError; SourceFailed
         for what the source of a body raises.
         """
         head = self._head(method, target, headers, authorization, payload)
@@ -135,7 +138,7 @@ class Route:
             self._pace.take(self._stop)
         self._pay(len(head))
         while True:
-            connection = (None if fresh else self._idle_connection()) or self._open()
+            connection = (None if fresh or (self._abrupt and not repeatable) else self._idle_connection()) or self._open()
             if self._stop.is_set():
                 connection.hasten(HASTE)
             if sending is not None:
@@ -151,6 +154,7 @@ class Route:
                 if idled and repeatable and not fresh:
                     fresh = True
                     continue
+                self._abrupt = self._abrupt or idled
                 raise network_error(exc, self.name) from exc
             except BaseException:
                 connection.close()

@@ -186,6 +186,27 @@ def test_post_is_not_repeated_behind_our_back() -> None:
         assert len(fake.log) == 2
 
 
+def test_a_peer_that_hangs_up_gets_a_new_connection_for_what_cannot_be_repeated() -> None:
+    met: set[int] = set()
+
+    def answer(request: Request, peer: Peer) -> None:
+        # One answer a connection; the request is on its way before that can be seen.
+        if request.connection in met:
+            peer.close()
+        else:
+            met.add(request.connection)
+            reply(200)(request, peer)
+
+    with Fake(answer) as fake:
+        one = session(fake)
+        one.request("GET", "/v2/")
+        with pytest.raises(NetworkError, match="without an answer"):
+            one.request("POST", "/v2/x")
+        for dummy in range(3):
+            one.request("POST", "/v2/x")
+        assert fake.connections == 4
+
+
 # -- the answer ----------------------------------------------------------------------------------------------------
 
 
