@@ -125,20 +125,19 @@ class Route:
         """Send one request, exactly ``target`` (R1.30), and give its answer with the body unread.
 
         A connection that the server closed while it was idle is replaced once, without the caller's notice, if the
-        request is ``repeatable``; once another one has met that, its like no longer go out on connections that were idle.
-        ``sending`` is called before the first byte goes out. Raises NetworkError; SourceFailed
-        for what the source of a body raises.
+        request is ``repeatable``; once one that is not has met that, its like go out on new connections. ``sending`` is
+        called before the first byte goes out. Raises NetworkError; SourceFailed for what the source of a body raises.
         """
         head = self._head(method, target, headers, authorization, payload)
         if isinstance(payload, bytes) and len(payload) <= _TOGETHER:
             head += payload
-        fresh = False
+        fresh = self._abrupt and not repeatable
         self.gate.pass_through()
         if self._pace is not None and not self._stop.is_set():
             self._pace.take(self._stop)
         self._pay(len(head))
         while True:
-            connection = (None if fresh or (self._abrupt and not repeatable) else self._idle_connection()) or self._open()
+            connection = (None if fresh else self._idle_connection()) or self._open()
             if self._stop.is_set():
                 connection.hasten(HASTE)
             if sending is not None:
