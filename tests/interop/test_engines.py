@@ -530,7 +530,7 @@ def test_a_task_that_is_stopped_leaves_nothing(
     started = time.monotonic()
     slow.process.send_signal(signal.SIGTERM)
     output = slow.end()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 6
     assert "stop" in output and '"failed": true' in output and "Traceback" not in output, output
     # What the engine makes of the half is its own affair; a name it must not get.
     time.sleep(1)
@@ -561,7 +561,7 @@ def test_podman_is_started_for_the_task_and_ends_with_it(on_demand: Engine, modu
     started = time.monotonic()
     # Through Ansible itself, whose connection must not be held open by what was started.
     assert module.ansible("image_copy", src=f"oci:{made}:1", dest=dest)["changed"]
-    assert time.monotonic() - started < 90
+    assert time.monotonic() - started < 30
     assert _services(module.home) == []
     assert not list(module.home.rglob("podman.sock"))
     on_demand.tool.run("image", "rm", "--force", "example.com/started/for:1")

@@ -23,7 +23,7 @@ LIMIT = 2_000_000
 
 def test_free_costs_nothing() -> None:
     began = time.monotonic()
-    for unused in range(1000):
+    for unused in range(10_000):
         Bandwidth(None).take(1 << 20)
     assert time.monotonic() - began < 10
 
@@ -34,7 +34,7 @@ def test_threads_together_stay_within_the_limit() -> None:
     began = time.monotonic()
 
     def work() -> None:
-        while time.monotonic() - began < 1.5:
+        while time.monotonic() - began < 4:
             bandwidth.take(10_000)
             moved.append(10_000)
 
@@ -45,7 +45,7 @@ def test_threads_together_stay_within_the_limit() -> None:
         thread.join()
     rate = sum(moved) / (time.monotonic() - began)
     # Below: a machine that is busy with something else loses time, and time lost is not caught up with.
-    assert 0.2 * LIMIT < rate < 1.1 * LIMIT
+    assert 0.5 * LIMIT < rate < 1.1 * LIMIT
 
 
 def test_what_did_not_move_is_not_paid_for() -> None:
