@@ -20,7 +20,7 @@ from ansible_collections.longshore.oci.tests.servers.engines import Dockerd, Pod
 from ansible_collections.longshore.oci.tests.servers.images import DOCKER, MEDIA_TYPES, OCI, Blob, Image, Index
 from ansible_collections.longshore.oci.tests.servers.modules import ModuleRunner
 from ansible_collections.longshore.oci.tests.servers.registry import Registry, describe
-from ansible_collections.longshore.oci.tests.servers.results import Result, ok
+from ansible_collections.longshore.oci.tests.servers.results import ok, sentence
 from ansible_collections.longshore.oci.tests.servers.runnable import runnable
 from ansible_collections.longshore.oci.tests.servers.skopeo import Skopeo
 from ansible_collections.longshore.oci.tests.servers.storage import Storage
@@ -28,13 +28,6 @@ from ansible_collections.longshore.oci.tests.servers.storage import Storage
 PLAIN = {"src_plain_http": True, "dest_plain_http": True}
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 ATTESTS = "vnd.docker.reference.digest"
-
-
-def refused(result: Result) -> str:
-    assert result.get("failed"), result
-    message = str(result["msg"])
-    assert "\n" not in message and "exception" not in result
-    return message
 
 
 def content(data: bytes) -> bytes:
@@ -170,7 +163,7 @@ def test_format_and_compression_at_once(place: Place, registry: Registry, reposi
     assert types(found)[0] == MEDIA_TYPES[OCI]["manifest"] and types(found)[2:] == [ZSTD_LAYER] * 2
     # The other way: zstd layers have to change, or Docker's format cannot hold them.
     options = {"src": place.reference("1"), "dest": place.reference("no"), "format": "docker", **PLAIN}
-    assert "compressed with zstd" in refused(place.module("image_copy", **options))
+    assert "compressed with zstd" in sentence(place.module("image_copy", **options))
     back = place.convert(place.reference("1"), "docker", format="docker", compression="gzip")
     assert types(back) == [MEDIA_TYPES[DOCKER][part] for part in ("manifest", "config", "layer.gzip", "layer.gzip")]
 
@@ -296,8 +289,8 @@ def test_a_saved_archive_is_recognised_too(
     assert not list(tmp_path.glob(".longshore-*"))
     # By its digest alone it would be named by a digest that it no longer has.
     by_digest = {**options, "images": [f"{registry.host}/{repository}@{index.digest}"], "path": f"{where}2"}
-    assert "digest" in refused(module("image_save_load", **by_digest))
-    assert "state=saved" in refused(module("image_save_load", **{**options, "state": "loaded", "dest": registry.host}))
+    assert "digest" in sentence(module("image_save_load", **by_digest))
+    assert "state=saved" in sentence(module("image_save_load", **{**options, "state": "loaded", "dest": registry.host}))
 
 
 def test_an_archive_in_a_storage_whose_length_has_to_be_known_first(
@@ -370,7 +363,7 @@ def test_a_layer_that_is_not_what_its_config_says(module: ModuleRunner, place: P
     images.push(registry, repository, lie, ["1"])
     options = {"src": f"{registry.host}/{repository}:1", "dest": place.reference("1"), "compression": "zstd", **PLAIN}
     mark = place.registry.mark()
-    message = refused(module("image_copy", **options))
+    message = sentence(module("image_copy", **options))
     assert "digest mismatch" in message and honest.diff_id in message
     assert not [one for one in place.registry.writes_since(mark) if "/manifests/" in one.target]
 
@@ -391,7 +384,7 @@ def test_what_does_not_go_together(
 ) -> None:
     mark = registry.mark()
     src, dest = f"{registry.host}/{repository}:1", f"{registry.host}/{repository}:2"
-    assert words in refused(module("image_copy", src=src, dest=dest, **PLAIN, **options))
+    assert words in sentence(module("image_copy", src=src, dest=dest, **PLAIN, **options))
     assert not registry.requests_since(mark)
 
 
@@ -408,7 +401,7 @@ def test_what_has_no_form_in_dockers_format(module: ModuleRunner, place: Place, 
     images.push(registry, repository, Image(manifest, chart, (below,), {}), ["1"])
     src = f"{registry.host}/{repository}:1"
     options = {"src": src, "dest": place.reference("1"), **PLAIN}
-    assert "is no image" in refused(module("image_copy", format="docker", **options))
+    assert "is no image" in sentence(module("image_copy", format="docker", **options))
     # What is no image has no layers of a file system either: it stays as it is.
     result = ok(module("image_copy", format="oci", compression="zstd", **options))
     assert result["digest"] == manifest.digest
